@@ -1,0 +1,42 @@
+#ifndef MSGRAPH_BODIES_H
+#define MSGRAPH_BODIES_H
+
+/* Whole messages on disk, one file each under <root>/bodies/, shared by all
+   processes of the account. Written to a temporary file, renamed when whole.
+   Pinned ones (appended by us: the bytes are ours alone) are never evicted;
+   others go least recently used first. */
+
+struct msgraph_bodies;
+
+struct msgraph_body_temp {
+	int fd;
+	const char *path;	/* data stack of the caller, or pool */
+};
+
+struct msgraph_bodies *msgraph_bodies_init(const char *dir, uoff_t max_size,
+					   struct event *event);
+void msgraph_bodies_deinit(struct msgraph_bodies **bodies);
+
+/* Returns 1 and an open file, 0 if there is none, -1 and *error_r. Marks it as
+   used now. pinned_r may be NULL. */
+int msgraph_bodies_open(struct msgraph_bodies *bodies, const char *id,
+			int *fd_r, uoff_t *size_r, const char **error_r);
+/* Size without opening; FALSE if there is none. Cheap (one stat, two for an
+   unpinned one). */
+bool msgraph_bodies_size(struct msgraph_bodies *bodies, const char *id,
+			 uoff_t *size_r);
+/* A new empty file open for reading and writing, mode 0600. path_r is on the
+   heap: free it with i_free after put/drop. */
+int msgraph_bodies_temp(struct msgraph_bodies *bodies, int *fd_r,
+			char **path_r, const char **error_r);
+/* Give the temporary file its name. If another process was first, its copy
+   stays and ours goes (except pinned, which wins). fd stays open with the
+   caller. */
+int msgraph_bodies_put(struct msgraph_bodies *bodies, const char *id,
+		       const char *temp_path, bool pinned,
+		       const char **error_r);
+void msgraph_bodies_drop_temp(const char *temp_path);
+/* The message is gone. Missing files are fine. */
+void msgraph_bodies_remove(struct msgraph_bodies *bodies, const char *id);
+
+#endif

@@ -1,0 +1,17 @@
+#ifndef MSGRAPH_LIST_H
+#define MSGRAPH_LIST_H
+
+/* The mailbox_list driver "msgraph": names from the folder tree, everything on
+   disk under <root>/mailboxes/<GUID of the folder id>/. */
+
+#define MSGRAPH_LIST_NAME "msgraph"
+
+struct mailbox_list;
+struct msgraph_account;
+
+extern struct mailbox_list msgraph_mailbox_list;
+
+/* The account of the list's namespace; NULL before the storage exists. */
+struct msgraph_account *msgraph_list_get_account(struct mailbox_list *list);
+
+#endif

@@ -1,0 +1,78 @@
+#ifndef MSGRAPH_STORAGE_H
+#define MSGRAPH_STORAGE_H
+
+#include "index-storage.h"
+#include "index-mail.h"
+#include "graph-folder.h"
+#include "msgraph-sync.h"
+#include "msgraph-account.h"
+
+#define MSGRAPH_STORAGE_NAME "msgraph"
+
+extern struct mail_storage msgraph_storage;
+extern const struct mail_vfuncs msgraph_mail_vfuncs;
+extern struct event_category event_category_msgraph;
+
+struct msgraph_storage {
+	struct mail_storage storage;
+	struct msgraph_account *account;
+};
+
+struct msgraph_mailbox {
+	struct mailbox box;
+	struct msgraph_storage *storage;
+
+	/* in box.pool; set by open */
+	const char *folder_id;
+	enum graph_folder_role role;
+	struct msgraph_idmap *idmap;
+
+	struct timeout *to_poll;
+};
+
+#define MSGRAPH_STORAGE(s) \
+	container_of((s), struct msgraph_storage, storage)
+#define MSGRAPH_MAILBOX(s) \
+	container_of((s), struct msgraph_mailbox, box)
+
+/* msgraph-mailbox-sync.c */
+struct mailbox_sync_context *
+msgraph_mailbox_sync_init(struct mailbox *box, enum mailbox_sync_flags flags);
+/* Pull and push now. Returns -1 with the storage error set. */
+int msgraph_mailbox_sync_now(struct msgraph_mailbox *mbox,
+			     enum msgraph_sync_flags flags);
+
+/* msgraph-notify.c */
+void msgraph_notify_changes(struct mailbox *box);
+
+/* msgraph-mail.c */
+struct mail *
+msgraph_mail_alloc(struct mailbox_transaction_context *t,
+		   enum mail_fetch_field wanted_fields,
+		   struct mailbox_header_lookup_ctx *wanted_headers);
+struct mail_search_context *
+msgraph_search_init(struct mailbox_transaction_context *t,
+		    struct mail_search_args *args,
+		    const enum mail_sort_type *sort_program,
+		    enum mail_fetch_field wanted_fields,
+		    struct mailbox_header_lookup_ctx *wanted_headers);
+/* Graph id of a mail, data stack. Returns -1 with the storage error set. */
+int msgraph_mail_get_id(struct mail *mail, const char **id_r);
+
+/* msgraph-save.c */
+struct mail_save_context *
+msgraph_save_alloc(struct mailbox_transaction_context *t);
+int msgraph_save_begin(struct mail_save_context *ctx, struct istream *input);
+int msgraph_save_continue(struct mail_save_context *ctx);
+int msgraph_save_finish(struct mail_save_context *ctx);
+void msgraph_save_cancel(struct mail_save_context *ctx);
+int msgraph_transaction_save_commit_pre(struct mail_save_context *ctx);
+void msgraph_transaction_save_commit_post(
+	struct mail_save_context *ctx,
+	struct mail_index_transaction_commit_result *result);
+void msgraph_transaction_save_rollback(struct mail_save_context *ctx);
+
+/* msgraph-copy.c */
+int msgraph_copy(struct mail_save_context *ctx, struct mail *mail);
+
+#endif

@@ -1,0 +1,31 @@
+#ifndef MSGRAPH_CACHE_H
+#define MSGRAPH_CACHE_H
+
+/* Fills Dovecot's cache from a Graph row: envelope headers, threading headers,
+   dates, so that a listing needs no download. Values equal what a MIME parser
+   would have found: from internetMessageHeaders where the row has them, else
+   encoded (RFC 2047, RFC 5322) from the JSON fields. */
+
+struct mail_index;
+struct mail_index_view;
+struct mail_index_transaction;
+struct graph_message;
+struct msgraph_cache;
+
+/* Register the fields, decision "yes": they are the only copy short of a
+   download. */
+struct msgraph_cache *msgraph_cache_init(struct mail_index *index);
+/* trans is the index transaction that appended the messages. Call commit
+   after mail_index_sync_commit(): the cache view must outlive it. */
+void msgraph_cache_begin(struct msgraph_cache *cache,
+			 struct mail_index_transaction *trans);
+void msgraph_cache_add(struct msgraph_cache *cache, uint32_t seq,
+		       const struct graph_message *msg);
+void msgraph_cache_end(struct msgraph_cache *cache);
+void msgraph_cache_deinit(struct msgraph_cache **cache);
+
+/* PURE: RFC822.SIZE estimate from the store's size (0x0E08): never smaller
+   than what $value may return. 0 when size is unknown (<= 0). */
+uint32_t msgraph_cache_size_estimate(int64_t store_size);
+
+#endif

@@ -1,0 +1,79 @@
+#ifndef MSGRAPH_SYNC_H
+#define MSGRAPH_SYNC_H
+
+/* Bring one folder's index and Graph together. Knows lib-index and lib-graph,
+   not struct mailbox, so it is tested with a bare index.
+
+   Order: pull (no lock) - collect pending local changes - plan - push (no
+   lock) - lock, apply, commit. No network under the index sync lock. Pull and
+   push fail apart: a refused push leaves its records pending and never makes a
+   read fail. */
+
+#include "graph-error.h"
+#include "msgraph-idmap.h"
+
+struct graph_client;
+
+enum msgraph_expunge_mode {
+	MSGRAPH_EXPUNGE_RECOVERABLE = 0,
+	MSGRAPH_EXPUNGE_TRASH,
+	MSGRAPH_EXPUNGE_PERMANENT
+};
+
+enum msgraph_sync_flags {
+	/* ask Graph for changes; without it only local changes are pushed */
+	MSGRAPH_SYNC_PULL = 0x01,
+	/* forget the delta link first (doveadm force-resync) */
+	MSGRAPH_SYNC_FULL = 0x02
+};
+
+struct msgraph_sync_env {
+	struct mail_index *index;
+	struct msgraph_idmap *idmap;
+	struct graph_client *client;
+	struct event *event;
+	const char *folder_id;
+	/* existing folder of this mailbox's own for spool and lock files */
+	const char *dir;
+	enum msgraph_expunge_mode expunge_mode;
+	/* the folder is Deleted Items itself: trash means recoverable there */
+	bool is_trash;
+	/* id of Deleted Items */
+	const char *trash_id;
+	enum mail_index_sync_flags index_sync_flags;
+
+	/* All may be NULL. Called under the index lock: no network in them. */
+	/* new messages seq1..seq2 of the sync view are \Recent */
+	void (*recent)(void *context, struct mail_index_view *view,
+		       uint32_t seq1, uint32_t seq2);
+	/* the message with this UID goes (also its cached body), or flags of
+	   it changed */
+	void (*expunged)(void *context, uint32_t uid, const char *id);
+	/* Called without lock, at most once a second while a long listing
+	   runs. */
+	void (*progress)(void *context, unsigned int messages);
+	void *context;
+};
+
+struct msgraph_sync_result {
+	/* GRAPH_OK, or why Graph could not be asked. The index is then as it
+	   was; if synced is TRUE the mailbox can still be shown. */
+	struct graph_failure pull;
+	/* GRAPH_OK, or why local changes are still pending */
+	struct graph_failure push;
+	/* the first enumeration is complete */
+	bool synced;
+	unsigned int appended, expunged, updated, pushed;
+};
+
+/* Returns 0 when the index is in order (look at the result for what Graph
+   said), -1 on an error of the index itself, which index_error_r tells. */
+int msgraph_sync_run(const struct msgraph_sync_env *env,
+		     enum msgraph_sync_flags flags,
+		     struct msgraph_sync_result *result_r,
+		     const char **index_error_r);
+
+/* Local changes wait to be pushed. Cheap: no lock, no network. */
+bool msgraph_sync_have_pending(struct mail_index *index);
+
+#endif

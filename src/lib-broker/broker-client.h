@@ -1,0 +1,52 @@
+#ifndef BROKER_CLIENT_H
+#define BROKER_CLIENT_H
+
+/* The mail process's end of the UNIX socket to msgraph-oauthd.
+
+   One line of JSON each way, then the daemon closes. Requests:
+     {"op":"token","account":"a@b","not":"<sha256 hex of a rejected token>"}
+   Answers:
+     {"status":"ok","token":"...","expires_in":3599}
+     {"status":"needs_consent"|"needs_sign_in"|"blocked"|"unknown_account"|
+      "unreachable"|"forbidden"|"error","message":"...","url":"https://..."}
+   "not" asks for another token than the one Graph has refused with 401: the
+   daemon refreshes unless it already has a newer one. */
+
+#include <stdbool.h>
+
+enum broker_status {
+	BROKER_OK = 0,
+	/* the account must be linked (again) in a browser */
+	BROKER_NEEDS_CONSENT,
+	BROKER_NEEDS_SIGN_IN,
+	/* a policy of the tenant forbids it; only an admin can act */
+	BROKER_BLOCKED,
+	BROKER_UNKNOWN_ACCOUNT,
+	/* the login host cannot be reached now; the account is unharmed */
+	BROKER_UNREACHABLE,
+	/* the daemon does not talk to this uid */
+	BROKER_FORBIDDEN,
+	/* no daemon at the socket, or it answered nonsense */
+	BROKER_UNAVAILABLE
+};
+
+/* Free with broker_answer_deinit(), which wipes the token. */
+struct broker_answer {
+	enum broker_status status;
+	char *token;			/* set when BROKER_OK */
+	unsigned int expires_in;	/* seconds, when BROKER_OK */
+	/* one line saying what is wrong and what to do; no secret */
+	char *message;
+	/* page where the user can mend it, or NULL */
+	char *url;
+};
+
+/* Ask for an access token. Blocks, at most timeout_msecs. rejected_token is
+   the token that Graph refused, or NULL. answer_r is always filled. */
+void broker_client_get_token(const char *socket_path, const char *account,
+			     const char *rejected_token,
+			     unsigned int timeout_msecs,
+			     struct broker_answer *answer_r);
+void broker_answer_deinit(struct broker_answer *answer);
+
+#endif

@@ -1,0 +1,43 @@
+#ifndef GRAPH_DELTA_H
+#define GRAPH_DELTA_H
+
+/* Messages of one folder, or what changed since a link, page by page. While
+   the caller works on a page the next one is already on its way.
+   https://learn.microsoft.com/graph/api/message-delta */
+
+#include "graph-error.h"
+
+#include <stddef.h>
+
+struct graph_client;
+struct graph_message;
+struct graph_delta;
+
+#define GRAPH_DELTA_PAGE_MAX 1000U
+
+/* link: what graph_delta_link() returned in an earlier run (final or not), or
+   NULL for a full listing. Does no I/O. Strings are copied. */
+struct graph_delta *
+graph_delta_init(struct graph_client *client, const char *folder_id,
+		 const char *link);
+/* Get the next page. Returns 1: a page is there (it may have 0 rows), 0: the
+   round has ended with the page before, -1: failure (TOKEN_GONE: list anew
+   without link; FOLDER_GONE). Blocks. After 503/504 and time-outs the page
+   size is halved before it gives up. How extended properties may be asked for
+   ($expand, expand, not at all) is tried out on the first page of a listing
+   and remembered in the client. */
+int graph_delta_next_page(struct graph_delta *delta,
+			  struct graph_failure *fail_r);
+unsigned int graph_delta_row_count(const struct graph_delta *delta);
+/* Row i of the present page; valid until the next call. */
+const struct graph_message *
+graph_delta_row(const struct graph_delta *delta, unsigned int i);
+/* The same row as JSON text, for graph_message_parse() later. */
+const char *graph_delta_row_json(const struct graph_delta *delta,
+				 unsigned int i, size_t *size_r);
+/* Link to go on with after the present page: a nextLink, or the deltaLink when
+   *final_r. NULL before the first page. */
+const char *graph_delta_link(const struct graph_delta *delta, bool *final_r);
+void graph_delta_deinit(struct graph_delta **delta);
+
+#endif
