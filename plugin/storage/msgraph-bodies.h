@@ -8,17 +8,12 @@
 
 struct msgraph_bodies;
 
-struct msgraph_body_temp {
-	int fd;
-	const char *path;	/* data stack of the caller, or pool */
-};
-
 struct msgraph_bodies *msgraph_bodies_init(const char *dir, uoff_t max_size,
 					   struct event *event);
 void msgraph_bodies_deinit(struct msgraph_bodies **bodies);
 
 /* Returns 1 and an open file, 0 if there is none, -1 and *error_r. Marks it as
-   used now. pinned_r may be NULL. */
+   used now. */
 int msgraph_bodies_open(struct msgraph_bodies *bodies, const char *id,
 			int *fd_r, uoff_t *size_r, const char **error_r);
 /* Size without opening; FALSE if there is none. Cheap (one stat, two for an
@@ -31,12 +26,20 @@ int msgraph_bodies_temp(struct msgraph_bodies *bodies, int *fd_r,
 			char **path_r, const char **error_r);
 /* Give the temporary file its name. If another process was first, its copy
    stays and ours goes (except pinned, which wins). fd stays open with the
-   caller. */
+   caller, who reads on from it only after asking msgraph_bodies_open().
+   *differs_r (may be NULL): an earlier copy was evicted and had other bytes, so
+   that what was cached of its size and structure is wrong now. */
 int msgraph_bodies_put(struct msgraph_bodies *bodies, const char *id,
-		       const char *temp_path, bool pinned,
+		       const char *temp_path, bool pinned, bool *differs_r,
 		       const char **error_r);
-void msgraph_bodies_drop_temp(const char *temp_path);
-/* The message is gone. Missing files are fine. */
+/* Unlink and i_free; NULL is fine. */
+void msgraph_bodies_drop_temp(char **temp_path);
+/* Give a copied message the pinned bytes of its source, if there are any. */
+int msgraph_bodies_copy(struct msgraph_bodies *bodies, const char *id,
+			const char *new_id, const char **error_r);
+/* The message has left a folder: a pinned body becomes an ordinary one. */
+void msgraph_bodies_release(struct msgraph_bodies *bodies, const char *id);
+/* The message is gone for good. Missing files are fine. */
 void msgraph_bodies_remove(struct msgraph_bodies *bodies, const char *id);
 
 #endif

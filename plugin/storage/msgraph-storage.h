@@ -28,22 +28,28 @@ struct msgraph_mailbox {
 	struct msgraph_idmap *idmap;
 
 	struct timeout *to_poll;
+	/* the client has been told why Graph cannot be asked */
+	bool failure_told;
 };
 
 #define MSGRAPH_STORAGE(s) \
-	container_of((s), struct msgraph_storage, storage)
+	(container_of((s), struct msgraph_storage, storage))
 #define MSGRAPH_MAILBOX(s) \
-	container_of((s), struct msgraph_mailbox, box)
+	(container_of((s), struct msgraph_mailbox, box))
 
 /* msgraph-mailbox-sync.c */
 struct mailbox_sync_context *
 msgraph_mailbox_sync_init(struct mailbox *box, enum mailbox_sync_flags flags);
+/* Push what is pending, if anything; what fails stays pending. */
+void msgraph_mailbox_push(struct msgraph_mailbox *mbox);
 /* Pull and push now. Returns -1 with the storage error set. */
 int msgraph_mailbox_sync_now(struct msgraph_mailbox *mbox,
 			     enum msgraph_sync_flags flags);
 
 /* msgraph-notify.c */
 void msgraph_notify_changes(struct mailbox *box);
+/* Graph has just been asked: nobody needs to poll for an interval. */
+void msgraph_notify_pulled(struct msgraph_mailbox *mbox);
 
 /* msgraph-mail.c */
 struct mail *

@@ -1,0 +1,202 @@
+/* mailbox.sync: build the environment for plugin/sync, run it, turn its
+   result into Dovecot's. */
+
+#include "lib.h"
+#include "ioloop.h"
+#include "mail-storage-private.h"
+#include "mailbox-recent-flags.h"
+#include "msgraph-bodies.h"
+#include "msgraph-error.h"
+#include "msgraph-folders.h"
+#include "msgraph-settings.h"
+#include "msgraph-storage.h"
+
+static void
+msgraph_sync_recent(void *context, struct mail_index_view *view,
+		    uint32_t seq1, uint32_t seq2)
+{
+	struct msgraph_mailbox *mbox = context;
+
+	mailbox_recent_flags_set_seqs(&mbox->box, view, seq1, seq2);
+}
+
+static void
+msgraph_sync_expunged(void *context, uint32_t uid, const char *id)
+{
+	struct msgraph_mailbox *mbox = context;
+
+	/* The message may live on in another folder under the same id, so its
+	   body is not removed but left to the cache's own rules. */
+	msgraph_bodies_release(mbox->storage->account->bodies, id);
+	if (mbox->box.v.sync_notify != NULL)
+		mailbox_sync_notify(&mbox->box, uid, MAILBOX_SYNC_TYPE_EXPUNGE);
+}
+
+static void msgraph_sync_progress(void *context, unsigned int messages)
+{
+	struct msgraph_mailbox *mbox = context;
+	struct mail_storage *storage = &mbox->storage->storage;
+
+	if (storage->callbacks.notify_ok == NULL)
+		return;
+	T_BEGIN {
+		storage->callbacks.notify_ok(&mbox->box, t_strdup_printf(
+			"Reading the list of messages from Microsoft 365: "
+			"%u so far", messages), storage->callback_context);
+	} T_END;
+}
+
+static int
+msgraph_mailbox_sync_run(struct msgraph_mailbox *mbox,
+			 enum msgraph_sync_flags flags,
+			 struct msgraph_sync_result *result_r)
+{
+	struct mailbox *box = &mbox->box;
+	struct msgraph_account *account = mbox->storage->account;
+	struct msgraph_sync_env env;
+	const char *error, *path;
+	int ret;
+
+	if (mailbox_get_path_to(box, MAILBOX_LIST_PATH_TYPE_INDEX, &path) <= 0)
+		return -1;
+	i_zero(&env);
+	env.index = box->index;
+	env.idmap = mbox->idmap;
+	env.client = account->client;
+	env.event = box->event;
+	env.folder_id = mbox->folder_id;
+	env.dir = path;
+	env.expunge_mode = account->set->expunge;
+	env.is_trash = mbox->role == GRAPH_FOLDER_DELETED;
+	env.trash_id = msgraph_folders_role_id(account->folders,
+					       GRAPH_FOLDER_DELETED);
+	env.index_sync_flags = index_storage_get_sync_flags(box);
+	env.recent = msgraph_sync_recent;
+	env.expunged = msgraph_sync_expunged;
+	env.progress = msgraph_sync_progress;
+	env.context = mbox;
+
+	graph_client_set_deadline(account->client, 0);
+	ret = msgraph_sync_run(&env, flags, result_r, &error);
+	if (ret < 0) {
+		mailbox_set_critical(box, "msgraph: sync: %s", error);
+		return -1;
+	}
+	if (result_r->expunged > 0 && box->v.sync_notify != NULL)
+		mailbox_sync_notify(box, 0, 0);
+	if ((flags & MSGRAPH_SYNC_PULL) != 0 &&
+	    result_r->pull.error == GRAPH_OK) {
+		msgraph_notify_pulled(mbox);
+		account->outage_logged = FALSE;
+		mbox->failure_told = FALSE;
+	}
+	return 0;
+}
+
+/* The mailbox is shown as it was last known: tell the client once why. */
+static void
+msgraph_sync_tell_failure(struct msgraph_mailbox *mbox,
+			  const struct graph_failure *fail)
+{
+	struct mail_storage *storage = &mbox->storage->storage;
+	enum mail_error error;
+	const char *text;
+
+	if (mbox->failure_told || storage->callbacks.notify_no == NULL)
+		return;
+	mbox->failure_told = TRUE;
+	msgraph_error_describe(fail, &error, &text);
+	storage->callbacks.notify_no(&mbox->box, t_strdup_printf(
+		"Showing the mailbox as it was last known: %s", text),
+		storage->callback_context);
+}
+
+static int
+msgraph_mailbox_sync(struct msgraph_mailbox *mbox,
+		     enum msgraph_sync_flags flags)
+{
+	struct mailbox *box = &mbox->box;
+	struct msgraph_account *account = mbox->storage->account;
+	struct msgraph_sync_result result;
+
+	i_zero(&result);
+	if (msgraph_mailbox_sync_run(mbox, flags, &result) < 0)
+		return -1;
+	if (result.push.error != GRAPH_OK)
+		msgraph_error_log(account, &result.push, "send changes");
+	if (result.pull.error == GRAPH_OK)
+		return 0;
+
+	if (result.pull.error == GRAPH_ERROR_FOLDER_GONE ||
+	    result.pull.error == GRAPH_ERROR_NOT_FOUND) {
+		mail_storage_set_error(box->storage, MAIL_ERROR_NOTFOUND,
+			"The folder no longer exists in Microsoft 365");
+		mailbox_set_deleted(box);
+		return -1;
+	}
+	if (!result.synced) {
+		msgraph_error_set_storage(box->storage, &result.pull);
+		return -1;
+	}
+	msgraph_error_log(account, &result.pull, "read changes");
+	msgraph_sync_tell_failure(mbox, &result.pull);
+	return 0;
+}
+
+int msgraph_mailbox_sync_now(struct msgraph_mailbox *mbox,
+			     enum msgraph_sync_flags flags)
+{
+	int ret;
+
+	T_BEGIN {
+		ret = msgraph_mailbox_sync(mbox, flags | MSGRAPH_SYNC_PULL);
+	} T_END;
+	return ret;
+}
+
+void msgraph_mailbox_push(struct msgraph_mailbox *mbox)
+{
+	T_BEGIN {
+		(void)msgraph_mailbox_sync(mbox, 0);
+	} T_END;
+}
+
+static bool msgraph_mailbox_was_synced(struct msgraph_mailbox *mbox)
+{
+	struct msgraph_folder_state state;
+	bool ret;
+
+	T_BEGIN {
+		msgraph_idmap_get_state(mbox->idmap, mbox->box.view, &state);
+		ret = state.generation > 0;
+	} T_END;
+	return ret;
+}
+
+struct mailbox_sync_context *
+msgraph_mailbox_sync_init(struct mailbox *box, enum mailbox_sync_flags flags)
+{
+	struct msgraph_mailbox *mbox = MSGRAPH_MAILBOX(box);
+	enum msgraph_sync_flags sync_flags = 0;
+	int ret = 0;
+
+	if (!box->opened && mailbox_open(box) < 0)
+		return index_mailbox_sync_init(box, flags, TRUE);
+
+	/* Fast syncs follow every command and an expunge only sends what is
+	   pending: both ask Graph for nothing. SELECT, NOOP, CHECK, STATUS and
+	   IDLE do ask. */
+	if ((flags & MAILBOX_SYNC_FLAG_FORCE_RESYNC) != 0)
+		sync_flags = MSGRAPH_SYNC_PULL | MSGRAPH_SYNC_FULL;
+	else if ((flags & (MAILBOX_SYNC_FLAG_FAST |
+			   MAILBOX_SYNC_FLAG_EXPUNGE)) == 0 ||
+		 !msgraph_mailbox_was_synced(mbox))
+		sync_flags = MSGRAPH_SYNC_PULL;
+
+	if (sync_flags != 0 || msgraph_sync_have_pending(box->index)) {
+		T_BEGIN {
+			ret = msgraph_mailbox_sync(mbox, sync_flags);
+		} T_END;
+	}
+	return index_mailbox_sync_init(box, flags, ret < 0);
+}
