@@ -5,6 +5,7 @@
 
    One line of JSON each way, then the daemon closes. Requests:
      {"op":"token","account":"a@b","not":"<sha256 hex of a rejected token>"}
+     {"op":"link"|"status"|"unlink","account":"a@b"}  (root and own user only)
    Answers:
      {"status":"ok","token":"...","expires_in":3599}
      {"status":"needs_consent"|"needs_sign_in"|"blocked"|"unknown_account"|
@@ -48,5 +49,12 @@ void broker_client_get_token(const char *socket_path, const char *account,
 			     unsigned int timeout_msecs,
 			     struct broker_answer *answer_r);
 void broker_answer_deinit(struct broker_answer *answer);
+
+struct broker_request;
+/* Any request (broker-proto.h). Blocks, at most timeout_msecs. */
+void broker_client_request(const char *socket_path,
+			   const struct broker_request *req,
+			   unsigned int timeout_msecs,
+			   struct broker_answer *answer_r);
 
 #endif
