@@ -1,0 +1,75 @@
+#ifndef MSTOKEN_STORE_H
+#define MSTOKEN_STORE_H
+
+/* The account store: who is linked, with what refresh token, in which state;
+   and the invitations. Thread-safe. Addresses are compared without regard to
+   case. Refresh tokens are sealed, bound to address, tenant and client id. */
+
+#include "mstoken-aadsts.h"
+
+#include <stdint.h>
+
+struct mstoken_store;
+struct mstoken_seal;
+
+/* Strings are heap and never NULL after mstoken_store_get(), "" if not known.
+   Free with mstoken_account_deinit(), which wipes the token. */
+struct mstoken_account {
+	char *address;
+	/* identity: pinned at the first link */
+	char *tid, *oid;
+	char *username;
+	char *refresh_token;
+	/* rises with every token stored; a newer one is never overwritten */
+	int64_t version;
+	enum mstoken_state state;
+	char *state_text;
+	/* seconds since the epoch; 0 = never */
+	int64_t state_since, linked_at, refreshed_at;
+};
+
+/* Open or make the database (mode 0600) and bring its schema up to date.
+   client_id goes into the sealing context. seal is borrowed. Returns NULL and a
+   heap text. */
+struct mstoken_store *
+mstoken_store_open(const char *path, const struct mstoken_seal *seal,
+		   const char *client_id, char **error_r);
+void mstoken_store_close(struct mstoken_store **store);
+
+/* Each returns 1 (done, found), 0 (no such account), -1 (database error, see
+   mstoken_store_error()). */
+int mstoken_store_get(struct mstoken_store *store, const char *address,
+		      struct mstoken_account *account_r);
+/* Insert, or replace the token of an account with the same tid and oid. 0 =
+   the address is linked to another identity. */
+int mstoken_store_link(struct mstoken_store *store,
+		       const struct mstoken_account *account);
+/* Durable when it returns. 0 = somebody stored a newer one. */
+int mstoken_store_set_token(struct mstoken_store *store, const char *address,
+			    int64_t version, const char *tid, const char *token);
+int mstoken_store_set_state(struct mstoken_store *store, const char *address,
+			    enum mstoken_state state, const char *text);
+int mstoken_store_delete(struct mstoken_store *store, const char *address);
+
+/* All accounts, without their tokens, sorted by address. */
+int mstoken_store_list(struct mstoken_store *store,
+		       struct mstoken_account **accounts_r,
+		       unsigned int *count_r);
+void mstoken_accounts_free(struct mstoken_account **accounts,
+			   unsigned int count);
+void mstoken_account_deinit(struct mstoken_account *account);
+
+/* Only a hash of the secret is stored. expires: seconds since the epoch. */
+int mstoken_store_invite(struct mstoken_store *store, const char *secret,
+			 const char *address, int64_t expires);
+/* address_r: heap. 0 = unknown, used up or expired. */
+int mstoken_store_find_invitation(struct mstoken_store *store,
+				  const char *secret, int64_t now,
+				  char **address_r);
+int mstoken_store_use_invitation(struct mstoken_store *store,
+				 const char *secret);
+
+/* Of the last call in this thread that returned -1. */
+const char *mstoken_store_error(struct mstoken_store *store);
+
+#endif
