@@ -1,0 +1,48 @@
+#ifndef MSTOKEN_REFRESH_H
+#define MSTOKEN_REFRESH_H
+
+/* Access tokens of all accounts: kept in memory, renewed before they expire,
+   one refresh at a time per account however many threads ask; all of them get
+   the one result. The new refresh token is on the disk before anybody uses the
+   access token that came with it. */
+
+#include "mstoken-flow.h"
+
+struct mstoken_store;
+struct mstoken_refresher;
+
+struct mstoken_refresher_settings {
+	struct mstoken_store *store;
+	/* A transport of the calling thread's own; destroyed after use. */
+	struct msnet_transport *(*transport_create)(void *context);
+	/* The app registration as it is now; app_r's strings must stay valid
+	   until app_release(). */
+	void (*app_get)(void *context, struct mstoken_app *app_r);
+	void (*app_release)(void *context, struct mstoken_app *app);
+	void *context;
+	unsigned int timeout_msecs;
+};
+
+/* Settings are copied. */
+struct mstoken_refresher *
+mstoken_refresher_create(const struct mstoken_refresher_settings *set);
+/* No call may be under way. */
+void mstoken_refresher_destroy(struct mstoken_refresher **refresher);
+
+/* Get an access token (heap, wipe it). rejected_hash: SHA-256 hex of a token
+   that Graph refused, or NULL. Blocks. Returns 0, or -1 and why; state
+   NOT_LINKED: no such account. While the login host cannot be reached a token
+   that is still valid is given out. */
+int mstoken_refresher_get(struct mstoken_refresher *refresher,
+			  const char *address, const char *rejected_hash,
+			  char **token_r, unsigned int *expires_in_r,
+			  struct mstoken_failure *fail_r);
+/* A token that came with a fresh link. */
+void mstoken_refresher_put(struct mstoken_refresher *refresher,
+			   const char *address, const char *token,
+			   unsigned int expires_in);
+/* The account was unlinked: forget its token. */
+void mstoken_refresher_forget(struct mstoken_refresher *refresher,
+			      const char *address);
+
+#endif

@@ -1,0 +1,241 @@
+/* One refresh however many ask; failures keep the token. The login host is a
+   fake transport. */
+
+#include "mstoken-refresh.h"
+#include "mstoken-seal.h"
+#include "mstoken-store.h"
+#include "msnet-buf.h"
+#include "msnet-secret.h"
+#include "msnet-transport.h"
+#include "mstest.h"
+
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct msnet_exchange {
+	msnet_callback_t *callback;
+	void *context;
+};
+
+static struct {
+	pthread_mutex_t mutex;
+	unsigned int requests;
+	int status;
+	const char *body;
+	enum msnet_result result;
+	char *last_form;
+} login = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+
+struct fake_transport {
+	struct msnet_transport transport;
+	struct msnet_exchange exchange;
+};
+
+static void fake_destroy(struct msnet_transport *transport)
+{
+	free(transport);
+}
+
+static struct msnet_exchange *
+fake_start(struct msnet_transport *transport, struct msnet_request *req,
+	   msnet_callback_t *callback, void *context)
+{
+	struct fake_transport *fake = (struct fake_transport *)transport;
+
+	fake->exchange.callback = callback;
+	fake->exchange.context = context;
+	pthread_mutex_lock(&login.mutex);
+	login.requests++;
+	free(login.last_form);
+	login.last_form = msnet_strndup(req->body, req->body_size);
+	pthread_mutex_unlock(&login.mutex);
+	msnet_request_free(&req);
+	return &fake->exchange;
+}
+
+static void fake_run(struct msnet_transport *transport, const bool *done)
+{
+	struct fake_transport *fake = (struct fake_transport *)transport;
+	struct msnet_response *resp = msnet_response_create();
+
+	/* long enough that other threads arrive meanwhile */
+	usleep(100000);
+	resp->result = login.result;
+	resp->status = login.result == MSNET_OK ? login.status : 0;
+	if (login.result == MSNET_OK) {
+		resp->body = msnet_strdup(login.body);
+		resp->body_size = strlen(login.body);
+	}
+	fake->exchange.callback(resp, fake->exchange.context);
+	T_CHECK(*done);
+}
+
+static const struct msnet_transport_vfuncs fake_vfuncs = {
+	.destroy = fake_destroy, .start = fake_start, .run = fake_run
+};
+
+static struct msnet_transport *fake_create(void *context)
+{
+	struct fake_transport *fake = msnet_malloc(sizeof(*fake));
+
+	fake->transport.v = &fake_vfuncs;
+	return &fake->transport;
+}
+
+static void app_get(void *context, struct mstoken_app *app_r)
+{
+	memset(app_r, 0, sizeof(*app_r));
+	app_r->client_id = "client";
+	app_r->tenant = "common";
+	app_r->login_url = "https://login.example";
+	app_r->scope = "openid";
+}
+
+static void app_release(void *context, struct mstoken_app *app)
+{
+}
+
+static struct mstoken_refresher *refresher;
+static struct mstoken_store *store;
+
+static void *ask(void *context)
+{
+	struct mstoken_failure fail;
+	unsigned int expires_in;
+	char *token;
+
+	if (mstoken_refresher_get(refresher, "a@b", NULL, &token, &expires_in,
+				  &fail) < 0)
+		return NULL;
+	return token;
+}
+
+static void test_single_flight(void)
+{
+	pthread_t threads[20];
+	void *token;
+	size_t i;
+
+	login.status = 200;
+	login.body = "{\"access_token\":\"one\",\"expires_in\":3600,"
+		"\"refresh_token\":\"rotated\"}";
+	for (i = 0; i < 20; i++)
+		pthread_create(&threads[i], NULL, ask, NULL);
+	for (i = 0; i < 20; i++) {
+		pthread_join(threads[i], &token);
+		T_STREQ((char *)token, "one");
+		free(token);
+	}
+	T_CHECK(login.requests == 1);
+	T_CHECK(strstr(login.last_form, "refresh_token=first") != NULL);
+}
+
+static void test_rotation_and_rejection(void)
+{
+	struct mstoken_account account;
+	struct mstoken_failure fail;
+	unsigned int expires_in;
+	unsigned char digest[32];
+	char hash[65], *token;
+	size_t i;
+
+	T_CHECK(mstoken_store_get(store, "A@B", &account) == 1);
+	T_STREQ(account.refresh_token, "rotated");
+	mstoken_account_deinit(&account);
+
+	EVP_Digest("one", 3, digest, NULL, EVP_sha256(), NULL);
+	for (i = 0; i < 32; i++)
+		snprintf(hash + i * 2, 3, "%02x", digest[i]);
+	/* the rejected token is not given out again; no new refresh token in
+	   the answer keeps the old one */
+	login.body = "{\"access_token\":\"two\",\"expires_in\":3600}";
+	T_CHECK(mstoken_refresher_get(refresher, "a@b", hash, &token,
+				      &expires_in, &fail) == 0);
+	T_STREQ(token, "two");
+	free(token);
+	T_CHECK(login.requests == 2);
+	T_CHECK(mstoken_refresher_get(refresher, "a@b", hash, &token,
+				      &expires_in, &fail) == 0);
+	T_STREQ(token, "two");
+	free(token);
+	T_CHECK(login.requests == 2);
+	T_CHECK(mstoken_store_get(store, "a@b", &account) == 1);
+	T_STREQ(account.refresh_token, "rotated");
+	mstoken_account_deinit(&account);
+}
+
+static void test_failures(void)
+{
+	struct mstoken_account account;
+	struct mstoken_failure fail;
+	unsigned int expires_in;
+	char *token;
+
+	/* unreachable, but the token in hand is good for another minute */
+	mstoken_refresher_put(refresher, "a@b", "short", 60);
+	login.result = MSNET_CONNECT_FAILED;
+	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, &token,
+				      &expires_in, &fail) == 0);
+	T_STREQ(token, "short");
+	free(token);
+	mstoken_refresher_forget(refresher, "a@b");
+	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, &token,
+				      &expires_in, &fail) < 0);
+	T_CHECK(fail.state == MSTOKEN_STATE_UNREACHABLE);
+	T_CHECK(mstoken_store_get(store, "a@b", &account) == 1);
+	T_STREQ(account.refresh_token, "rotated");
+	T_CHECK(account.state == MSTOKEN_STATE_OK);
+	mstoken_account_deinit(&account);
+
+	/* a verdict is remembered; the token stays for the day it is undone */
+	login.result = MSNET_OK;
+	login.status = 400;
+	login.body = "{\"error\":\"invalid_grant\","
+		"\"error_description\":\"AADSTS50173: x\"}";
+	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, &token,
+				      &expires_in, &fail) < 0);
+	T_CHECK(fail.state == MSTOKEN_STATE_REVOKED);
+	T_CHECK(mstoken_store_get(store, "a@b", &account) == 1);
+	T_CHECK(account.state == MSTOKEN_STATE_REVOKED);
+	T_STREQ(account.refresh_token, "rotated");
+	mstoken_account_deinit(&account);
+
+	T_CHECK(mstoken_refresher_get(refresher, "nobody@b", NULL, &token,
+				      &expires_in, &fail) < 0);
+	T_CHECK(fail.state == MSTOKEN_STATE_NOT_LINKED);
+}
+
+int main(void)
+{
+	struct mstoken_refresher_settings set = {
+		.transport_create = fake_create, .app_get = app_get,
+		.app_release = app_release, .timeout_msecs = 1000
+	};
+	char key[64], address[] = "a@b", tid[] = "T", oid[] = "O",
+		name[] = "a", token[] = "first", *error = NULL;
+	struct mstoken_account account = {
+		.address = address, .tid = tid, .oid = oid, .username = name,
+		.refresh_token = token
+	};
+	struct mstoken_seal *seal;
+
+	snprintf(key, sizeof(key), "test-refresh.%ld.key", (long)getpid());
+	seal = mstoken_seal_open(key, &error);
+	store = mstoken_store_open(":memory:", seal, "client", &error);
+	T_CHECK(mstoken_store_link(store, &account) == 1);
+	set.store = store;
+	refresher = mstoken_refresher_create(&set);
+
+	test_single_flight();
+	test_rotation_and_rejection();
+	test_failures();
+
+	mstoken_refresher_destroy(&refresher);
+	mstoken_store_close(&store);
+	mstoken_seal_close(&seal);
+	free(login.last_form);
+	(void)unlink(key);
+	T_RETURN();
+}
