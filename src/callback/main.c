@@ -1,0 +1,247 @@
+/* msgraph-oauthd: keeps the OAuth tokens of linked accounts, serves the
+   sign-in pages, and hands access tokens to mail processes. */
+
+#include "oauthd.h"
+#include "oauthd-broker.h"
+#include "oauthd-httpd.h"
+#include "oauthd-links.h"
+#include "mstoken-seal.h"
+#include "msnet-buf.h"
+#include "msnet-secret.h"
+#include "msnet-transport.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#define EXIT_USAGE 64
+#define EXIT_CONFIG 78
+
+void oauthd_log(const char *fmt, ...)
+{
+	char line[1024], *p;
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(line, sizeof(line), fmt, args);
+	va_end(args);
+	for (p = line; *p != '\0'; p++) {
+		if ((unsigned char)*p < ' ')
+			*p = ' ';
+	}
+	fprintf(stderr, "msgraph-oauthd: %s\n", line);
+}
+
+struct msnet_transport *oauthd_transport_create(void *context)
+{
+	struct oauthd *oauthd = context;
+	struct msnet_tls_settings set = {
+		.ca_file = oauthd->config.ca_file,
+		.user_agent = "msgraph-oauthd/" MSGRAPH_VERSION,
+	};
+
+	return msnet_poll_transport_create(&set);
+}
+
+void oauthd_app_get(void *context, struct mstoken_app *app_r)
+{
+	struct oauthd *oauthd = context;
+
+	pthread_rwlock_rdlock(&oauthd->config_lock);
+	app_r->client_id = msnet_strdup(oauthd->config.client_id);
+	app_r->client_secret = msnet_strdup(oauthd->config.client_secret);
+	pthread_rwlock_unlock(&oauthd->config_lock);
+	app_r->tenant = oauthd->config.tenant;
+	app_r->login_url = oauthd->config.login_url;
+	app_r->redirect_uri = oauthd->config.redirect_uri;
+	app_r->scope = oauthd->config.scope;
+}
+
+void oauthd_app_release(void *context, struct mstoken_app *app)
+{
+	char *secret = (char *)app->client_secret;
+
+	free((char *)app->client_id);
+	msnet_secret_free(&secret);
+	memset(app, 0, sizeof(*app));
+}
+
+static void oauthd_reload(struct oauthd *oauthd)
+{
+	char *error = NULL;
+	int ret;
+
+	pthread_rwlock_wrlock(&oauthd->config_lock);
+	ret = oauthd_config_reload_secret(&oauthd->config, &error);
+	pthread_rwlock_unlock(&oauthd->config_lock);
+	oauthd_log(ret < 0 ? "the old client secret stays: %s" :
+		   "client secret read again%s", ret < 0 ? error : "");
+	free(error);
+}
+
+static void oauthd_wait_for_end(struct oauthd *oauthd, const sigset_t *signals)
+{
+	int sig;
+
+	for (;;) {
+		if (sigwait(signals, &sig) != 0)
+			continue;
+		if (sig != SIGHUP)
+			return;
+		oauthd_reload(oauthd);
+	}
+}
+
+/* One daemon for each store: two would spend the same refresh tokens. The lock
+   goes with the process. */
+static int oauthd_lock_store(const char *store, char **error_r)
+{
+	struct msnet_buf buf = { 0 };
+	int fd;
+
+	msnet_buf_printf(&buf, "%s.lock", store);
+	fd = open(buf.data, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd == -1 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		const char *reason = errno == EWOULDBLOCK ?
+			"another msgraph-oauthd uses this store" :
+			strerror(errno);
+
+		msnet_buf_printf(&buf, ": %s", reason);
+		*error_r = msnet_buf_steal(&buf);
+		if (fd != -1)
+			(void)close(fd);
+		return -1;
+	}
+	msnet_buf_free(&buf);
+	return fd;
+}
+
+static int oauthd_open(struct oauthd *oauthd, char **error_r)
+{
+	struct mstoken_refresher_settings set = {
+		.transport_create = oauthd_transport_create,
+		.app_get = oauthd_app_get, .app_release = oauthd_app_release,
+		.context = oauthd, .timeout_msecs = OAUTHD_TIMEOUT_MSECS,
+	};
+
+	oauthd->seal = mstoken_seal_open(oauthd->config.key_file, error_r);
+	if (oauthd->seal == NULL)
+		return -1;
+	oauthd->store = mstoken_store_open(oauthd->config.store, oauthd->seal,
+					   oauthd->config.client_id, error_r);
+	if (oauthd->store == NULL)
+		return -1;
+	set.store = oauthd->store;
+	oauthd->refresher = mstoken_refresher_create(&set);
+	oauthd->links = oauthd_links_create(oauthd);
+	return 0;
+}
+
+static void oauthd_close(struct oauthd *oauthd)
+{
+	oauthd_links_destroy(&oauthd->links);
+	mstoken_refresher_destroy(&oauthd->refresher);
+	mstoken_store_close(&oauthd->store);
+	mstoken_seal_close(&oauthd->seal);
+}
+
+static int oauthd_serve(struct oauthd *oauthd, const sigset_t *signals)
+{
+	struct oauthd_broker *broker = NULL;
+	struct oauthd_httpd *httpd = NULL;
+	char *error = NULL;
+	int lock_fd, ret = EXIT_FAILURE;
+
+	lock_fd = oauthd_lock_store(oauthd->config.store, &error);
+	if (lock_fd != -1 && oauthd_open(oauthd, &error) == 0 &&
+	    (broker = oauthd_broker_start(oauthd, &error)) != NULL &&
+	    (httpd = oauthd_httpd_start(oauthd, &error)) != NULL) {
+		oauthd_log("ready");
+		oauthd_wait_for_end(oauthd, signals);
+		ret = EXIT_SUCCESS;
+	} else {
+		oauthd_log("%s", error);
+	}
+	oauthd_httpd_stop(&httpd);
+	oauthd_broker_stop(&broker);
+	oauthd_close(oauthd);
+	if (lock_fd != -1)
+		(void)close(lock_fd);
+	free(error);
+	return ret;
+}
+
+static void usage(FILE *out)
+{
+	fprintf(out, "usage: msgraph-oauthd [-c FILE] [--check] [--version]\n"
+		"  -c, --config FILE  configuration, default "
+		OAUTHD_DEFAULT_CONFIG "\n"
+		"  --check            read the configuration and end\n");
+}
+
+int main(int argc, char *argv[])
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "check", no_argument, NULL, 'C' },
+		{ "foreground", no_argument, NULL, 'f' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 }
+	};
+	struct oauthd oauthd = { .config_lock = PTHREAD_RWLOCK_INITIALIZER };
+	const char *path = OAUTHD_DEFAULT_CONFIG;
+	bool check = false;
+	sigset_t signals;
+	char *error = NULL;
+	int opt, ret;
+
+	while ((opt = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+		switch (opt) {
+		case 'c':
+			path = optarg;
+			break;
+		case 'C':
+			check = true;
+			break;
+		case 'f':
+			/* always; kept for service files that say so */
+			break;
+		case 'h':
+			usage(stdout);
+			return EXIT_SUCCESS;
+		case 'V':
+			puts("msgraph-oauthd " MSGRAPH_VERSION);
+			return EXIT_SUCCESS;
+		default:
+			usage(stderr);
+			return EXIT_USAGE;
+		}
+	}
+	if (optind < argc) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	if (oauthd_config_read(path, &oauthd.config, &error) < 0) {
+		oauthd_log("%s", error);
+		free(error);
+		return EXIT_CONFIG;
+	}
+	/* all threads inherit the mask; sigwait() takes them */
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	(void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	ret = check ? EXIT_SUCCESS : oauthd_serve(&oauthd, &signals);
+	oauthd_config_deinit(&oauthd.config);
+	return ret;
+}

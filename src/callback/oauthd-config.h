@@ -1,0 +1,45 @@
+#ifndef OAUTHD_CONFIG_H
+#define OAUTHD_CONFIG_H
+
+/* The configuration file of msgraph-oauthd, one "key = value" a line; the
+   sample file conf.d/msgraph-oauthd.conf explains each key. msgraphctl reads it
+   too, for the socket's path. */
+
+#include <stdbool.h>
+
+#define OAUTHD_DEFAULT_CONFIG "/etc/msgraph/msgraph-oauthd.conf"
+
+/* Strings are heap; free with oauthd_config_deinit(), which wipes the secret.
+   NULL where a key has no default and was not given. */
+struct oauthd_config {
+	char *client_id;
+	char *client_secret;		/* from client_secret_file */
+	char *client_secret_file;
+	char *lexzur_integrations;
+	char *tenant;
+	char *login_url, *graph_url;	/* without slash at the end */
+	char *ca_file;
+	char *public_url;		/* without slash at the end */
+	char *callback_path;
+	char *listen;			/* ADDRESS:PORT */
+	char *broker;
+	char *broker_users;		/* names or uids, by spaces */
+	unsigned int broker_mode;
+	char *store;
+	char *key_file;
+	char *features;
+	unsigned int invitation_lifetime; /* seconds */
+
+	char *redirect_uri;		/* public_url + callback_path */
+	char *scope;
+};
+
+/* Returns 0, or -1 and one heap line naming file, line and key. */
+int oauthd_config_read(const char *path, struct oauthd_config *config_r,
+		       char **error_r);
+/* Read client id and secret again from their files. On failure config is as it
+   was. */
+int oauthd_config_reload_secret(struct oauthd_config *config, char **error_r);
+void oauthd_config_deinit(struct oauthd_config *config);
+
+#endif

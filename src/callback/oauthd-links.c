@@ -1,0 +1,401 @@
+#include "oauthd-links.h"
+#include "oauthd.h"
+#include "graph-client.h"
+#include "graph-user.h"
+#include "mstoken-pkce.h"
+#include "msnet-buf.h"
+#include "msnet-secret.h"
+#include "msnet-transport.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+/* a sign-in in the browser must end within this */
+#define LINK_LIFETIME_SECS 600
+/* sign-ins under way at the same time; more push out the oldest */
+#define LINKS_MAX 1000
+
+/* one sign-in in a browser; all strings heap */
+struct link_flow {
+	struct link_flow *next;
+	char *state, *cookie, *verifier, *nonce;
+	char *invitation, *address;
+	time_t expires;
+};
+
+/* an invitation that was made for an error text */
+struct link_relink {
+	struct link_relink *next;
+	char *address, *url;
+	time_t fresh_until;
+};
+
+struct oauthd_links {
+	struct oauthd *oauthd;
+	pthread_mutex_t mutex;
+	struct link_flow *flows;	/* newest first */
+	struct link_relink *relinks;
+};
+
+struct oauthd_links *oauthd_links_create(struct oauthd *oauthd)
+{
+	struct oauthd_links *links = msnet_malloc(sizeof(*links));
+
+	links->oauthd = oauthd;
+	pthread_mutex_init(&links->mutex, NULL);
+	return links;
+}
+
+static void flow_free(struct link_flow *flow)
+{
+	if (flow == NULL)
+		return;
+	msnet_secret_free(&flow->state);
+	msnet_secret_free(&flow->cookie);
+	msnet_secret_free(&flow->verifier);
+	msnet_secret_free(&flow->nonce);
+	msnet_secret_free(&flow->invitation);
+	free(flow->address);
+	free(flow);
+}
+
+void oauthd_links_destroy(struct oauthd_links **_links)
+{
+	struct oauthd_links *links = *_links;
+	struct link_flow *flow;
+	struct link_relink *relink;
+
+	if (links == NULL)
+		return;
+	*_links = NULL;
+	while ((flow = links->flows) != NULL) {
+		links->flows = flow->next;
+		flow_free(flow);
+	}
+	while ((relink = links->relinks) != NULL) {
+		links->relinks = relink->next;
+		free(relink->address);
+		msnet_secret_free(&relink->url);
+		free(relink);
+	}
+	pthread_mutex_destroy(&links->mutex);
+	free(links);
+}
+
+static char *invitation_url(struct oauthd_links *links, const char *secret)
+{
+	struct msnet_buf buf = { 0 };
+
+	msnet_buf_printf(&buf, "%s/start?i=%s",
+			 links->oauthd->config.public_url, secret);
+	return msnet_buf_steal(&buf);
+}
+
+int oauthd_links_invite(struct oauthd_links *links, const char *address,
+			char **url_r)
+{
+	char *secret = msnet_secret_random_text(24);
+	int ret;
+
+	ret = mstoken_store_invite(links->oauthd->store, secret, address,
+		(int64_t)time(NULL) +
+		links->oauthd->config.invitation_lifetime);
+	if (ret > 0)
+		*url_r = invitation_url(links, secret);
+	else
+		oauthd_log("invitation not stored: %s",
+			   mstoken_store_error(links->oauthd->store));
+	msnet_secret_free(&secret);
+	return ret > 0 ? 0 : -1;
+}
+
+char *oauthd_links_relink_url(struct oauthd_links *links, const char *address)
+{
+	struct link_relink *relink;
+	time_t now = time(NULL);
+	char *url = NULL;
+
+	pthread_mutex_lock(&links->mutex);
+	for (relink = links->relinks; relink != NULL; relink = relink->next) {
+		if (strcasecmp(relink->address, address) == 0)
+			break;
+	}
+	if (relink == NULL) {
+		relink = msnet_malloc(sizeof(*relink));
+		relink->address = msnet_strdup(address);
+		relink->next = links->relinks;
+		links->relinks = relink;
+	}
+	if (relink->url == NULL || relink->fresh_until < now) {
+		msnet_secret_free(&relink->url);
+		if (oauthd_links_invite(links, address, &relink->url) == 0)
+			relink->fresh_until = now + (time_t)
+				links->oauthd->config.invitation_lifetime / 2;
+	}
+	url = msnet_strdup(relink->url);
+	pthread_mutex_unlock(&links->mutex);
+	return url;
+}
+
+static void flow_add(struct oauthd_links *links, struct link_flow *flow)
+{
+	struct link_flow **p, *old;
+	time_t now = time(NULL);
+	unsigned int count = 0;
+
+	pthread_mutex_lock(&links->mutex);
+	flow->next = links->flows;
+	links->flows = flow;
+	for (p = &links->flows; (old = *p) != NULL; ) {
+		if (++count > LINKS_MAX || old->expires < now) {
+			*p = old->next;
+			flow_free(old);
+		} else {
+			p = &old->next;
+		}
+	}
+	pthread_mutex_unlock(&links->mutex);
+}
+
+/* Take the flow out: a state works once. */
+static struct link_flow *
+flow_take(struct oauthd_links *links, const char *state)
+{
+	struct link_flow **p, *flow = NULL;
+
+	pthread_mutex_lock(&links->mutex);
+	for (p = &links->flows; *p != NULL; p = &(*p)->next) {
+		if (msnet_secret_equals((*p)->state, state)) {
+			flow = *p;
+			*p = flow->next;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&links->mutex);
+	if (flow != NULL && flow->expires < time(NULL)) {
+		flow_free(flow);
+		flow = NULL;
+	}
+	return flow;
+}
+
+enum oauthd_link_result
+oauthd_links_start(struct oauthd_links *links, const char *invitation,
+		   char **url_r, char **cookie_r)
+{
+	struct oauthd *oauthd = links->oauthd;
+	struct mstoken_app app;
+	struct link_flow *flow;
+	char *address = NULL, *challenge;
+	int ret;
+
+	ret = mstoken_store_find_invitation(oauthd->store, invitation,
+					    (int64_t)time(NULL), &address);
+	if (ret < 0) {
+		oauthd_log("account store: %s",
+			   mstoken_store_error(oauthd->store));
+		return OAUTHD_LINK_FAILED;
+	}
+	if (ret == 0)
+		return OAUTHD_LINK_NO_INVITATION;
+
+	flow = msnet_malloc(sizeof(*flow));
+	flow->state = msnet_secret_random_text(24);
+	flow->cookie = msnet_secret_random_text(24);
+	flow->nonce = msnet_secret_random_text(24);
+	flow->verifier = mstoken_pkce_verifier();
+	flow->invitation = msnet_strdup(invitation);
+	flow->address = address;
+	flow->expires = time(NULL) + LINK_LIFETIME_SECS;
+
+	challenge = mstoken_pkce_challenge(flow->verifier);
+	oauthd_app_get(oauthd, &app);
+	/* A form post comes from another site, and browsers send the cookie
+	   along only if it is SameSite=None, which they take over https alone.
+	   So plain http (loopback) uses the query. */
+	*url_r = mstoken_flow_authorize_url(&app, flow->state, challenge,
+		flow->nonce, address,
+		strncmp(app.redirect_uri, "https:", 6) == 0 ?
+		"form_post" : "query");
+	oauthd_app_release(oauthd, &app);
+	free(challenge);
+	*cookie_r = msnet_strdup(flow->cookie);
+	flow_add(links, flow);
+	return OAUTHD_LINK_OK;
+}
+
+/*
+ * The way back
+ */
+
+bool oauthd_links_is_own_address(const char *address,
+				 const char *user_principal_name,
+				 const char *mail, char *const *proxy_addresses)
+{
+	if (strcasecmp(address, user_principal_name) == 0 ||
+	    strcasecmp(address, mail) == 0)
+		return true;
+	for (; proxy_addresses != NULL && *proxy_addresses != NULL;
+	     proxy_addresses++) {
+		if (strncasecmp(*proxy_addresses, "smtp:", 5) == 0 &&
+		    strcasecmp(*proxy_addresses + 5, address) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int link_get_token(void *context, const char *rejected,
+			  const char **token_r, struct graph_failure *fail_r)
+{
+	const struct mstoken_grant *grant = context;
+
+	if (rejected != NULL) {
+		graph_failure_set(fail_r, GRAPH_ERROR_AUTH,
+				  "Graph refused the new token");
+		return -1;
+	}
+	*token_r = grant->access_token;
+	return 0;
+}
+
+/* Ask Graph who the account is. */
+static enum oauthd_link_result
+link_check_account(struct oauthd *oauthd, struct msnet_transport *transport,
+		   struct mstoken_grant *grant, const char *address,
+		   struct mstoken_failure *fail_r)
+{
+	struct graph_client_settings set = {
+		.base_url = oauthd->config.graph_url, .mailbox = "me",
+		.transport = transport,
+		.request_timeout_msecs = OAUTHD_TIMEOUT_MSECS,
+		.get_token = link_get_token, .context = grant,
+	};
+	struct graph_client *client = graph_client_create(&set);
+	struct graph_failure graph_fail;
+	struct graph_user user;
+	enum oauthd_link_result result = OAUTHD_LINK_OK;
+
+	if (graph_user_get_self(client, &user, &graph_fail) < 0) {
+		fail_r->state = MSTOKEN_STATE_UNREACHABLE;
+		snprintf(fail_r->message, sizeof(fail_r->message),
+			 "Microsoft Graph could not tell whose account it is: "
+			 "%.400s", graph_fail.message);
+		result = OAUTHD_LINK_FAILED;
+	} else {
+		if (!oauthd_links_is_own_address(address,
+				user.user_principal_name, user.mail,
+				user.proxy_addresses))
+			result = OAUTHD_LINK_WRONG_ACCOUNT;
+		graph_user_deinit(&user);
+	}
+	graph_client_destroy(&client);
+	return result;
+}
+
+static enum oauthd_link_result
+link_store(struct oauthd *oauthd, const struct link_flow *flow,
+	   struct mstoken_grant *grant, struct mstoken_failure *fail_r)
+{
+	char empty[] = "";
+	struct mstoken_account account = {
+		.address = flow->address, .tid = grant->tid, .oid = grant->oid,
+		.username = grant->username != NULL ? grant->username : empty,
+		.refresh_token = grant->refresh_token,
+	};
+	int ret;
+
+	if (grant->refresh_token == NULL) {
+		fail_r->state = MSTOKEN_STATE_MISCONFIGURED;
+		snprintf(fail_r->message, sizeof(fail_r->message),
+			 "the login host gave no refresh token: the permission "
+			 "offline_access is missing in the app registration");
+		return OAUTHD_LINK_FAILED;
+	}
+	ret = mstoken_store_link(oauthd->store, &account);
+	if (ret == 0)
+		return OAUTHD_LINK_WRONG_ACCOUNT;
+	if (ret < 0) {
+		fail_r->state = MSTOKEN_STATE_UNREACHABLE;
+		snprintf(fail_r->message, sizeof(fail_r->message),
+			 "the account store cannot be written: %s",
+			 mstoken_store_error(oauthd->store));
+		return OAUTHD_LINK_FAILED;
+	}
+	mstoken_refresher_put(oauthd->refresher, flow->address,
+			      grant->access_token, grant->expires_in);
+	(void)mstoken_store_use_invitation(oauthd->store, flow->invitation);
+	return OAUTHD_LINK_OK;
+}
+
+static enum oauthd_link_result
+link_redeem(struct oauthd *oauthd, const struct link_flow *flow,
+	    const char *code, char **username_r, struct mstoken_failure *fail_r)
+{
+	struct msnet_transport *transport = oauthd_transport_create(oauthd);
+	enum oauthd_link_result result;
+	struct mstoken_grant grant;
+	struct mstoken_app app;
+	const char *error = NULL;
+	int ret;
+
+	oauthd_app_get(oauthd, &app);
+	ret = mstoken_flow_redeem_code(transport, &app, code, flow->verifier,
+				       OAUTHD_TIMEOUT_MSECS, &grant, fail_r);
+	if (ret == 0)
+		error = mstoken_grant_check_id(&grant, &app, flow->nonce,
+					       (int64_t)time(NULL));
+	oauthd_app_release(oauthd, &app);
+	if (ret < 0)
+		result = fail_r->state == MSTOKEN_STATE_UNREACHABLE ?
+			OAUTHD_LINK_FAILED : OAUTHD_LINK_REFUSED;
+	else if (error != NULL) {
+		fail_r->state = MSTOKEN_STATE_NEEDS_SIGN_IN;
+		snprintf(fail_r->message, sizeof(fail_r->message),
+			 "%s: start again from the link", error);
+		result = OAUTHD_LINK_REFUSED;
+	} else {
+		*username_r = msnet_strdup(grant.username);
+		result = link_check_account(oauthd, transport, &grant,
+					    flow->address, fail_r);
+		if (result == OAUTHD_LINK_OK)
+			result = link_store(oauthd, flow, &grant, fail_r);
+	}
+	mstoken_grant_deinit(&grant);
+	msnet_transport_destroy(&transport);
+	return result;
+}
+
+enum oauthd_link_result
+oauthd_links_finish(struct oauthd_links *links,
+		    const struct oauthd_callback *cb, char **address_r,
+		    char **username_r, char **again_url_r,
+		    struct mstoken_failure *fail_r)
+{
+	enum oauthd_link_result result;
+	struct link_flow *flow;
+
+	*address_r = *username_r = *again_url_r = NULL;
+	memset(fail_r, 0, sizeof(*fail_r));
+	flow = cb->state == NULL ? NULL : flow_take(links, cb->state);
+	if (flow == NULL)
+		return OAUTHD_LINK_NO_STATE;
+	*address_r = msnet_strdup(flow->address);
+	*again_url_r = invitation_url(links, flow->invitation);
+	if (cb->cookie == NULL ||
+	    !msnet_secret_equals(cb->cookie, flow->cookie))
+		result = OAUTHD_LINK_NO_STATE;
+	else if (cb->code == NULL || cb->error != NULL) {
+		mstoken_failure_from_error(fail_r,
+			cb->error != NULL ? cb->error : "access_denied",
+			cb->error_description);
+		result = OAUTHD_LINK_REFUSED;
+	} else {
+		result = link_redeem(links->oauthd, flow, cb->code, username_r,
+				     fail_r);
+	}
+	flow_free(flow);
+	return result;
+}

@@ -1,0 +1,154 @@
+/* Whose address it is, and the states of a sign-in that need no network. */
+
+#include "oauthd-links.h"
+#include "oauthd-pages.h"
+#include "oauthd.h"
+#include "mstoken-seal.h"
+#include "mstest.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+void oauthd_log(const char *fmt, ...)
+{
+}
+
+struct msnet_transport *oauthd_transport_create(void *context)
+{
+	abort();
+}
+
+void oauthd_app_get(void *context, struct mstoken_app *app_r)
+{
+	memset(app_r, 0, sizeof(*app_r));
+	app_r->client_id = "app";
+	app_r->tenant = "common";
+	app_r->login_url = "https://login.example";
+	app_r->redirect_uri = "https://mail.example/cb";
+	app_r->scope = "openid";
+}
+
+void oauthd_app_release(void *context, struct mstoken_app *app)
+{
+}
+
+static void test_own_address(void)
+{
+	char smtp[] = "SMTP:main@b", alias[] = "smtp:Alias@b",
+		sip[] = "SIP:sip@b";
+	char *const proxies[] = { smtp, alias, sip, NULL };
+	static const struct {
+		const char *address;
+		bool want;
+	} tests[] = {
+		{ "upn@b", true }, { "UPN@B", true }, { "mail@b", true },
+		{ "main@b", true }, { "alias@b", true }, { "sip@b", false },
+		{ "other@b", false }, { "", false },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+		T_CHECK_CASE(tests[i].address,
+			oauthd_links_is_own_address(tests[i].address, "upn@b",
+				"mail@b", proxies) == tests[i].want);
+	}
+	T_CHECK(!oauthd_links_is_own_address("a@b", "x", "", NULL));
+}
+
+/* value of a query parameter, static */
+static const char *param(const char *url, const char *name)
+{
+	static char value[256];
+	const char *p = strstr(url, name);
+	size_t len;
+
+	if (p == NULL)
+		return NULL;
+	p += strlen(name);
+	len = strcspn(p, "&");
+	snprintf(value, sizeof(value), "%.*s", (int)len, p);
+	return value;
+}
+
+static void
+check_finish(struct oauthd_links *links, const char *state, const char *cookie,
+	     const char *error, enum oauthd_link_result want)
+{
+	struct oauthd_callback cb = {
+		.state = state, .cookie = cookie, .error = error,
+		.error_description = "AADSTS65004: <script>\r\n"
+	};
+	char *address, *username, *again_url;
+	struct mstoken_failure fail;
+	struct oauthd_page page;
+
+	T_CHECK(oauthd_links_finish(links, &cb, &address, &username,
+				    &again_url, &fail) == want);
+	oauthd_page_result(&page, want, address, username, again_url, &fail);
+	T_CHECK(page.status >= 400 && strstr(page.html, "<script") == NULL);
+	free(page.html);
+	free(address);
+	free(username);
+	free(again_url);
+}
+
+static void test_flow(struct oauthd *oauthd)
+{
+	struct oauthd_links *links = oauthd_links_create(oauthd);
+	char *link = NULL, *url, *cookie, *again;
+	char state[256], secret[256];
+
+	T_CHECK(oauthd_links_invite(links, "a@b", &link) == 0);
+	snprintf(secret, sizeof(secret), "%s", param(link, "i="));
+	free(link);
+	T_CHECK(oauthd_links_start(links, "wrong", &url, &cookie) ==
+		OAUTHD_LINK_NO_INVITATION);
+	T_CHECK(oauthd_links_start(links, secret, &url, &cookie) ==
+		OAUTHD_LINK_OK);
+	T_CHECK(strstr(url, "login_hint=a%40b") != NULL);
+	T_CHECK(strstr(url, "response_mode=form_post") != NULL);
+	snprintf(state, sizeof(state), "%s", param(url, "state="));
+	check_finish(links, NULL, cookie, NULL, OAUTHD_LINK_NO_STATE);
+	check_finish(links, "wrong", cookie, NULL, OAUTHD_LINK_NO_STATE);
+	/* another browser; and the state is used up by that */
+	check_finish(links, state, "wrong", NULL, OAUTHD_LINK_NO_STATE);
+	check_finish(links, state, cookie, NULL, OAUTHD_LINK_NO_STATE);
+	free(url);
+	free(cookie);
+	/* cancelled: the invitation may be used again */
+	T_CHECK(oauthd_links_start(links, secret, &url, &cookie) ==
+		OAUTHD_LINK_OK);
+	check_finish(links, param(url, "state="), cookie, "access_denied",
+		     OAUTHD_LINK_REFUSED);
+	free(url);
+	free(cookie);
+	T_CHECK(oauthd_links_start(links, secret, &url, &cookie) ==
+		OAUTHD_LINK_OK);
+	free(url);
+	free(cookie);
+
+	link = oauthd_links_relink_url(links, "c@d");
+	again = oauthd_links_relink_url(links, "C@D");
+	T_STREQ(link, again);
+	free(link);
+	free(again);
+	oauthd_links_destroy(&links);
+}
+
+int main(void)
+{
+	struct oauthd oauthd = { .config = { .invitation_lifetime = 3600 } };
+	char url[] = "https://mail.example", key[64], *error = NULL;
+
+	snprintf(key, sizeof(key), "test-links.%ld.key", (long)getpid());
+	oauthd.config.public_url = url;
+	oauthd.seal = mstoken_seal_open(key, &error);
+	oauthd.store = mstoken_store_open(":memory:", oauthd.seal, "app",
+					  &error);
+	test_own_address();
+	test_flow(&oauthd);
+	mstoken_store_close(&oauthd.store);
+	mstoken_seal_close(&oauthd.seal);
+	(void)unlink(key);
+	T_RETURN();
+}
