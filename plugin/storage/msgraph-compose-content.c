@@ -1,0 +1,156 @@
+/* Content-Type, Content-Disposition and the like of one part. lib-mail's own
+   reader of these changed its signature within 2.3; its parsers below it did
+   not. */
+
+#include "lib.h"
+#include "str.h"
+#include "hex-dec.h"
+#include "charset-utf8.h"
+#include "rfc822-parser.h"
+#include "rfc2231-parser.h"
+#include "msgraph-compose-private.h"
+
+#include <ctype.h>
+
+/* Parameters of one field that are looked at */
+#define COMPOSE_MAX_PARAMS 100
+
+static void
+compose_params(pool_t pool, struct rfc822_parser_context *parser,
+	       const struct message_part_param **params_r,
+	       unsigned int *count_r)
+{
+	const char *const *results;
+	struct message_part_param *params;
+	unsigned int i, count;
+
+	(void)rfc2231_parse(parser, &results);
+	count = I_MIN(str_array_length(results) / 2, COMPOSE_MAX_PARAMS);
+	if (count == 0)
+		return;
+	params = p_new(pool, struct message_part_param, count);
+	for (i = 0; i < count; i++) {
+		params[i].name = p_strdup(pool, results[i * 2]);
+		params[i].value = p_strdup(pool, results[i * 2 + 1]);
+	}
+	*params_r = params;
+	*count_r = count;
+}
+
+static void
+compose_content_type(pool_t pool, struct message_part_data *data,
+		     struct rfc822_parser_context *parser)
+{
+	string_t *str = t_str_new(64);
+	const char *value, *slash;
+	int ret;
+
+	ret = rfc822_parse_content_type(parser, str);
+	value = str_c(str);
+	slash = strchr(value, '/');
+	if (slash == NULL || slash == value || slash[1] == '\0')
+		return;
+	data->content_type = p_strdup_until(pool, value, slash);
+	data->content_subtype = p_strdup(pool, slash + 1);
+	if (ret >= 0)
+		compose_params(pool, parser, &data->content_type_params,
+			       &data->content_type_params_count);
+}
+
+static void
+compose_content_disposition(pool_t pool, struct message_part_data *data,
+			    struct rfc822_parser_context *parser)
+{
+	string_t *str = t_str_new(64);
+
+	(void)rfc822_parse_mime_token(parser, str);
+	data->content_disposition = p_strdup(pool, str_c(str));
+	compose_params(pool, parser, &data->content_disposition_params,
+		       &data->content_disposition_params_count);
+}
+
+void msgraph_compose_content_header(struct msgraph_compose *c,
+				    struct message_part *part,
+				    const struct message_header_line *hdr)
+{
+	const char *name = hdr->name + strlen("Content-");
+	struct rfc822_parser_context parser;
+	struct message_part_data *data;
+	string_t *str;
+
+	if (part->data == NULL)
+		part->data = p_new(c->pool, struct message_part_data, 1);
+	data = part->data;
+
+	rfc822_parser_init(&parser, hdr->full_value, hdr->full_value_len,
+			   NULL);
+	rfc822_skip_lwsp(&parser);
+	if (strcasecmp(name, "Type") == 0) {
+		if (data->content_type == NULL)
+			compose_content_type(c->pool, data, &parser);
+	} else if (strcasecmp(name, "Disposition") == 0) {
+		if (data->content_disposition == NULL)
+			compose_content_disposition(c->pool, data, &parser);
+	} else if (strcasecmp(name, "Transfer-Encoding") == 0) {
+		str = t_str_new(32);
+		(void)rfc822_parse_mime_token(&parser, str);
+		data->content_transfer_encoding =
+			p_strdup(c->pool, str_c(str));
+	} else if (strcasecmp(name, "ID") == 0) {
+		data->content_id = message_header_strdup(c->pool,
+			hdr->full_value, hdr->full_value_len);
+	}
+	rfc822_parser_deinit(&parser);
+}
+
+/* RFC 2231: charset'language'text with %hh */
+static const char *compose_decode_extended(const char *value)
+{
+	const char *lang = strchr(value, '\''), *text, *charset;
+	string_t *raw, *utf8;
+	enum charset_result result;
+	unsigned int i;
+
+	if (lang == NULL || (text = strchr(lang + 1, '\'')) == NULL)
+		return value;
+	charset = t_strdup_until(value, lang);
+	raw = t_str_new(128);
+	for (text++; *text != '\0'; text++) {
+		if (*text == '%' && i_isxdigit(text[1]) &&
+		    i_isxdigit(text[2])) {
+			i = hex2dec((const unsigned char *)text + 1, 2);
+			if (i != 0)
+				str_append_c(raw, i);
+			text += 2;
+		} else {
+			str_append_c(raw, *text);
+		}
+	}
+	utf8 = t_str_new(128);
+	if (charset_to_utf8_str(*charset == '\0' ? "UTF-8" : charset, NULL,
+				str_c(raw), utf8, &result) < 0)
+		return str_c(raw);
+	return str_c(utf8);
+}
+
+const char *msgraph_compose_param(const struct message_part_param *params,
+				  unsigned int count, const char *name)
+{
+	const char *extended = t_strconcat(name, "*", NULL);
+	const char *plain = NULL;
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		if (params[i].value == NULL)
+			continue;
+		if (strcasecmp(params[i].name, extended) == 0)
+			return compose_decode_extended(params[i].value);
+		if (plain == NULL && strcasecmp(params[i].name, name) == 0)
+			plain = params[i].value;
+	}
+	/* against RFC 2047 5, but common */
+	return plain == NULL ? NULL :
+		msgraph_compose_decode(pool_datastack_create(),
+				       (const unsigned char *)plain,
+				       strlen(plain));
+}

@@ -1,0 +1,249 @@
+/* Which way a message goes to Graph.
+
+   Drafts go as MIME, exactly as they are. But MIME makes a draft, and a draft
+   stays one for ever; so everything else is created from JSON in the target
+   folder in one call, with its dates and flags, and the original bytes are
+   kept as our own copy.
+   https://learn.microsoft.com/graph/api/user-post-messages */
+
+#include "lib.h"
+#include "ioloop.h"
+#include "istream.h"
+#include "guid.h"
+#include "message-header-parser.h"
+#include "graph-create.h"
+#include "msgraph-bodies.h"
+#include "msgraph-compose.h"
+#include "msgraph-error.h"
+#include "msgraph-save.h"
+
+/* Exchange files a sent message within this time; clocks may differ. */
+#define MSGRAPH_SENT_WINDOW_SECS (10 * 60)
+/* Dates outside of 1970..2099 are not shown to Graph. */
+#define MSGRAPH_SAVE_MAX_TIME INT64_C(4102444800)
+
+static int
+msgraph_save_failed(struct msgraph_save_context *ctx,
+		    const struct graph_failure *fail)
+{
+	msgraph_error_set_storage(ctx->mbox->box.storage, fail);
+	return -1;
+}
+
+/* The Message-ID of the file, or NULL. Data stack. */
+static const char *msgraph_save_read_message_id(int fd)
+{
+	struct message_header_parser_ctx *parser;
+	struct message_header_line *hdr;
+	struct istream *input;
+	const char *id = NULL;
+	int ret;
+
+	input = i_stream_create_fd(fd, IO_BLOCK_SIZE);
+	i_stream_seek(input, 0);
+	parser = message_parse_header_init(input, NULL,
+		MESSAGE_HEADER_PARSER_FLAG_SKIP_INITIAL_LWSP |
+		MESSAGE_HEADER_PARSER_FLAG_CLEAN_ONELINE);
+	while ((ret = message_parse_header_next(parser, &hdr)) > 0) {
+		if (hdr->eoh)
+			break;
+		if (strcasecmp(hdr->name, "Message-ID") != 0)
+			continue;
+		if (hdr->continues) {
+			hdr->use_full_value = TRUE;
+			continue;
+		}
+		id = msgraph_compose_message_id(pool_datastack_create(),
+			t_strndup(hdr->full_value, hdr->full_value_len));
+		break;
+	}
+	message_parse_header_deinit(&parser);
+	i_stream_unref(&input);
+	return id;
+}
+
+/* Flags of a message that exists already, absolute. */
+static int
+msgraph_save_send_flags(struct msgraph_save_context *ctx,
+			const struct msgraph_save_op *op, bool only_set)
+{
+	struct graph_batch *batch;
+	struct graph_patch patch;
+	struct graph_failure fail;
+	int ret = 0;
+
+	if (!msgraph_save_patch(op, only_set, &patch))
+		return 0;
+	batch = graph_batch_init(ctx->mbox->storage->account->client);
+	(void)graph_batch_patch(batch, op->id, &patch);
+	(void)graph_batch_run(batch, &fail);
+	fail = graph_batch_result(batch, 0)->failure;
+	if (fail.error != GRAPH_OK)
+		ret = msgraph_save_failed(ctx, &fail);
+	graph_batch_deinit(&batch);
+	return ret;
+}
+
+static int
+msgraph_save_move(struct msgraph_save_context *ctx, struct msgraph_save_op *op)
+{
+	const struct graph_batch_result *result;
+	struct graph_batch *batch;
+	struct graph_failure fail;
+	int ret = 0;
+
+	batch = graph_batch_init(ctx->mbox->storage->account->client);
+	(void)graph_batch_move(batch, op->id, ctx->mbox->folder_id);
+	(void)graph_batch_run(batch, &fail);
+	result = graph_batch_result(batch, 0);
+	if (result->failure.error != GRAPH_OK)
+		ret = msgraph_save_failed(ctx, &result->failure);
+	else if (result->message != NULL && result->message->id != NULL)
+		op->id = p_strdup(ctx->pool, result->message->id);
+	graph_batch_deinit(&batch);
+	return ret;
+}
+
+static int
+msgraph_save_mime(struct msgraph_save_context *ctx, struct msgraph_save_op *op,
+		  uoff_t size)
+{
+	struct msgraph_account *account = ctx->mbox->storage->account;
+	struct graph_failure fail;
+	char *id;
+
+	if (graph_message_create_mime(account->client, ctx->fd, 0, size,
+				      msgraph_save_read_message_id(ctx->fd),
+				      &id, &fail) < 0)
+		return msgraph_save_failed(ctx, &fail);
+	op->id = p_strdup(ctx->pool, id);
+	free(id);
+	op->created = TRUE;
+	op->flags |= MAIL_DRAFT;
+	if ((ctx->mbox->role != GRAPH_FOLDER_DRAFTS &&
+	     msgraph_save_move(ctx, op) < 0) ||
+	    msgraph_save_send_flags(ctx, op, TRUE) < 0) {
+		mail_storage_last_error_push(ctx->mbox->box.storage);
+		msgraph_save_delete_remote(ctx, &op->id, 1);
+		mail_storage_last_error_pop(ctx->mbox->box.storage);
+		return -1;
+	}
+	return 0;
+}
+
+static int
+msgraph_save_json_create(struct msgraph_save_context *ctx,
+			 struct msgraph_save_op *op, bool draft, int parts_fd,
+			 pool_t pool)
+{
+	struct mailbox *box = &ctx->mbox->box;
+	struct graph_new_message msg;
+	struct graph_failure fail;
+	struct istream *input;
+	guid_128_t mark;
+	const char *error;
+	char *id;
+	int ret;
+
+	input = i_stream_create_fd(ctx->fd, IO_BLOCK_SIZE);
+	i_stream_set_name(input, "message being saved");
+	ret = msgraph_compose(input, parts_fd, pool, &msg, &error);
+	i_stream_unref(&input);
+	if (ret < 0) {
+		mailbox_set_critical(box, "msgraph: %s", error);
+		return -1;
+	}
+	guid_128_generate(mark);
+	msg.folder_id = ctx->mbox->folder_id;
+	msg.mark = guid_128_to_string(mark);
+	msg.draft = draft;
+	msg.received = op->received_date;
+	if (msg.received >= MSGRAPH_SAVE_MAX_TIME)
+		msg.received = ioloop_time;
+	if (!msgraph_save_patch(op, TRUE, &msg.flags) ||
+	    msg.flags.is_read < 0)
+		msg.flags.is_read = (op->flags & MAIL_SEEN) != 0 ? 1 : 0;
+	if (graph_message_create(ctx->mbox->storage->account->client, &msg,
+				 &id, &fail) < 0)
+		return msgraph_save_failed(ctx, &fail);
+	op->id = p_strdup(ctx->pool, id);
+	free(id);
+	op->created = TRUE;
+	return 0;
+}
+
+static int
+msgraph_save_json(struct msgraph_save_context *ctx, struct msgraph_save_op *op,
+		  bool draft)
+{
+	char *parts_path = NULL;
+	const char *error;
+	int parts_fd, ret;
+	pool_t pool;
+
+	if (msgraph_bodies_temp(ctx->mbox->storage->account->bodies, &parts_fd,
+				&parts_path, &error) < 0) {
+		mailbox_set_critical(&ctx->mbox->box, "msgraph: %s", error);
+		return -1;
+	}
+	/* nothing is left behind whatever happens to this process */
+	msgraph_bodies_drop_temp(&parts_path);
+	pool = pool_alloconly_create("msgraph compose", 8192);
+	T_BEGIN {
+		ret = msgraph_save_json_create(ctx, op, draft, parts_fd, pool);
+	} T_END;
+	pool_unref(&pool);
+	i_close_fd(&parts_fd);
+	if (ret == 0 && draft)
+		op->flags |= MAIL_DRAFT;
+	return ret;
+}
+
+/* Sent Items: Exchange has filed its own copy of what was just submitted; a
+   second one would be a duplicate. Returns 1 if that copy was taken, 0 if there
+   is none, -1 on failure. */
+static int
+msgraph_save_adopt_sent(struct msgraph_save_context *ctx,
+			struct msgraph_save_op *op)
+{
+	struct msgraph_account *account = ctx->mbox->storage->account;
+	const char *message_id;
+	struct graph_failure fail;
+	char **ids;
+	unsigned int i;
+
+	message_id = msgraph_save_read_message_id(ctx->fd);
+	if (message_id == NULL)
+		return 0;
+	if (graph_message_find(account->client, ctx->mbox->folder_id,
+			       message_id,
+			       ioloop_time - MSGRAPH_SENT_WINDOW_SECS,
+			       &ids, &fail) < 0)
+		return msgraph_save_failed(ctx, &fail);
+	for (i = 0; ids[i] != NULL && op->id == NULL; i++) {
+		if (!msgraph_save_id_known(ctx, ids[i]))
+			op->id = p_strdup(ctx->pool, ids[i]);
+	}
+	graph_ids_free(&ids);
+	if (op->id == NULL)
+		return 0;
+	return msgraph_save_send_flags(ctx, op, FALSE) < 0 ? -1 : 1;
+}
+
+int msgraph_save_upload(struct msgraph_save_context *ctx,
+			struct msgraph_save_op *op, uoff_t size)
+{
+	bool draft;
+	int ret;
+
+	draft = ctx->mbox->role == GRAPH_FOLDER_DRAFTS ||
+		(op->flags & MAIL_DRAFT) != 0;
+	if (draft && size <= GRAPH_REQUEST_MAX / 4 * 3 - 4096)
+		return msgraph_save_mime(ctx, op, size);
+	if (!draft && ctx->mbox->role == GRAPH_FOLDER_SENT) {
+		ret = msgraph_save_adopt_sent(ctx, op);
+		if (ret != 0)
+			return ret < 0 ? -1 : 0;
+	}
+	return msgraph_save_json(ctx, op, draft);
+}

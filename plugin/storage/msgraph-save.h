@@ -1,0 +1,92 @@
+#ifndef MSGRAPH_SAVE_H
+#define MSGRAPH_SAVE_H
+
+/* Private to msgraph-save*.c and msgraph-copy.c: one saving transaction. */
+
+#include "msgraph-storage.h"
+#include "graph-batch.h"
+
+/* A message on its way into the mailbox: a placeholder in the transaction's
+   index until commit. All strings from the context's pool. */
+struct msgraph_save_op {
+	/* Graph id; NULL until a queued copy has been made */
+	const char *id;
+	/* The message at Graph came to be by us: a rollback takes it back. */
+	bool created;
+	/* Our own bytes are the body under this id. */
+	bool pinned;
+	uint32_t size_estimate;
+	enum mail_flags flags;
+	const char *const *keywords;	/* NULL-terminated or NULL */
+	uint32_t received_date;
+	uint64_t min_modseq;
+
+	/* copy and move */
+	const char *src_id, *src_folder_id;
+	const char *message_id;		/* for the look-up, or NULL */
+	bool move;
+	/* flags have to be sent after the copy: Graph's are not these */
+	bool send_flags;
+	/* a rollback must leave it: its source is expunged in any case */
+	bool keep;
+};
+
+struct msgraph_save_context {
+	struct mail_save_context ctx;
+	struct msgraph_mailbox *mbox;
+	struct mail_index_transaction *trans;
+	pool_t pool;
+	ARRAY(struct msgraph_save_op) ops;
+
+	/* the message being saved */
+	int fd;
+	char *temp_path;
+	struct istream *input;
+	uint32_t seq;
+	bool failed;
+	bool writing;
+
+	/* held from commit_pre to commit_post */
+	struct mail_index_sync_ctx *sync_ctx;
+};
+
+#define MSGRAPH_SAVECTX(s) \
+	(container_of((s), struct msgraph_save_context, ctx))
+
+/* Append a placeholder to the index transaction with the flags, keywords and
+   modseq of ctx->data, and fill op's. */
+void msgraph_save_add_placeholder(struct msgraph_save_context *ctx,
+				  struct msgraph_save_op *op, uint32_t *seq_r);
+/* UIDs of a mailbox start with its oldest message: make sure the first listing
+   is in before anything gets one. Returns -1 with the error set. */
+int msgraph_save_ensure_synced(struct msgraph_save_context *ctx);
+/* Time for a command that sends size bytes. */
+void msgraph_save_set_deadline(struct msgraph_save_context *ctx, uoff_t size,
+			       unsigned int count);
+/* The id is in the index already, or belongs to another op. */
+bool msgraph_save_id_known(struct msgraph_save_context *ctx, const char *id);
+/* Patch for a message that has all of op's flags unset but is read or not as
+   Graph pleases. FALSE if nothing is to be sent. Data stack. */
+bool msgraph_save_patch(const struct msgraph_save_op *op, bool only_set,
+			struct graph_patch *patch_r);
+/* Delete at Graph, best effort. */
+void msgraph_save_delete_remote(struct msgraph_save_context *ctx,
+				const char *const *ids, unsigned int count);
+
+/* msgraph-save-upload.c */
+/* The message in ctx->fd to Graph: sets op->id, created and flags. Returns -1
+   with the storage error set and nothing left behind. */
+int msgraph_save_upload(struct msgraph_save_context *ctx,
+			struct msgraph_save_op *op, uoff_t size);
+
+/* msgraph-save-commit.c */
+/* Take the index lock and give the placeholders their UIDs. */
+int msgraph_save_assign_uids(struct msgraph_save_context *ctx);
+
+/* msgraph-copy.c */
+/* Make all queued copies. Returns -1 with the error set and all undone. */
+int msgraph_copy_run(struct msgraph_save_context *ctx);
+/* Take back what copies and moves have done. */
+void msgraph_copy_undo(struct msgraph_save_context *ctx);
+
+#endif
