@@ -93,22 +93,18 @@ compose_clean_line(pool_t pool, const unsigned char *data, size_t size)
 const char *msgraph_compose_decode(pool_t pool, const unsigned char *value,
 				   size_t size)
 {
-	const char *ret;
+	string_t *unfolded = t_str_new(size + 1);
+	buffer_t *buf = t_buffer_create(size + 64);
+	size_t i;
 
-	T_BEGIN {
-		string_t *unfolded = t_str_new(size + 1);
-		buffer_t *buf = t_buffer_create(size + 64);
-		size_t i;
-
-		for (i = 0; i < size; i++) {
-			if (value[i] != '\n' && value[i] != '\r')
-				str_append_c(unfolded, value[i]);
-		}
-		message_header_decode_utf8(str_data(unfolded),
-					   str_len(unfolded), buf, NULL);
-		ret = compose_clean_line(pool, buf->data, buf->used);
-	} T_END;
-	return ret;
+	/* no frame of its own: pool may be the data stack */
+	for (i = 0; i < size; i++) {
+		if (value[i] != '\n' && value[i] != '\r')
+			str_append_c(unfolded, value[i]);
+	}
+	message_header_decode_utf8(str_data(unfolded), str_len(unfolded), buf,
+				   NULL);
+	return compose_clean_line(pool, buf->data, buf->used);
 }
 
 static const char *
@@ -298,8 +294,10 @@ static void
 compose_set_addresses(ARRAY_TYPE(compose_address) *array,
 		      struct graph_addresses *dest, unsigned int max)
 {
-	dest->items = array_front(array);
-	dest->count = I_MIN(array_count(array), max);
+	unsigned int count;
+
+	dest->items = array_get(array, &count);
+	dest->count = I_MIN(count, max);
 }
 
 void msgraph_compose_headers_finish(struct msgraph_compose *c)
@@ -313,8 +311,7 @@ void msgraph_compose_headers_finish(struct msgraph_compose *c)
 	compose_set_addresses(&c->cc, &msg->cc, UINT_MAX);
 	compose_set_addresses(&c->bcc, &msg->bcc, UINT_MAX);
 	compose_set_addresses(&c->reply_to, &msg->reply_to, UINT_MAX);
-	msg->x_headers = array_front(&c->x_headers);
-	msg->x_header_count = array_count(&c->x_headers);
+	msg->x_headers = array_get(&c->x_headers, &msg->x_header_count);
 }
 
 /*

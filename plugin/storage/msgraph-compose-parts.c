@@ -305,6 +305,8 @@ compose_walk(struct msgraph_compose *c, const struct message_part *part,
 			return compose_attach(c, part);
 		return drop_text ? 0 : compose_add_text(c, part, html);
 	}
+	if ((part->flags & MESSAGE_PART_FLAG_OVERFLOW) != 0 && !c->texts_only)
+		c->too_many = TRUE;
 	alternative = strcmp(type, "multipart/alternative") == 0;
 	related = strcmp(type, "multipart/related") == 0;
 	if (alternative)

@@ -169,7 +169,7 @@ int msgraph_compose(struct istream *input, int parts_fd, pool_t pool,
 		*error_r = c.error;
 		return -1;
 	}
-	msg_r->attachments = array_front(&c.attachments);
-	msg_r->attachment_count = array_count(&c.attachments);
+	msg_r->attachments = array_get(&c.attachments,
+				       &msg_r->attachment_count);
 	return 0;
 }
