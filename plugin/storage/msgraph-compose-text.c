@@ -18,6 +18,38 @@ struct compose_body {
 	bool full;
 };
 
+/* Names that mail uses and iconv does not know, or whose name promises less
+   than what is sent under it */
+static const struct {
+	const char *name, *iconv_name;
+} compose_charset_aliases[] = {
+	{ "ks_c_5601-1987", "CP949" },
+	{ "ks_c_5601", "CP949" },
+	{ "gb2312", "GB18030" },
+	{ "gbk", "GB18030" },
+	{ "x-gbk", "GB18030" },
+	{ "x-sjis", "CP932" },
+	{ "shift_jis", "CP932" },
+	{ "windows-31j", "CP932" },
+	{ "x-euc-jp", "EUC-JP" },
+	{ "iso-8859-8-i", "ISO-8859-8" },
+	{ "iso-8859-1", "CP1252" },
+	{ "latin1", "CP1252" },
+	{ "x-mac-roman", "MACINTOSH" },
+	{ "unicode-1-1-utf-7", "UTF-7" },
+};
+
+static const char *compose_charset_alias(const char *charset)
+{
+	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(compose_charset_aliases); i++) {
+		if (strcasecmp(compose_charset_aliases[i].name, charset) == 0)
+			return compose_charset_aliases[i].iconv_name;
+	}
+	return charset;
+}
+
 static bool compose_charset_is_none(const char *charset)
 {
 	return charset == NULL || *charset == '\0' ||
@@ -57,7 +89,8 @@ compose_to_utf8(const char *charset, const unsigned char *data, size_t size,
 	if (more)
 		whole = uni_utf8_data_truncate(data, size, size - 1);
 	if (!compose_charset_is_none(charset) &&
-	    charset_to_utf8_begin(charset, NULL, &trans) == 0) {
+	    charset_to_utf8_begin(compose_charset_alias(charset), NULL,
+				  &trans) == 0) {
 		;
 	} else if (uni_utf8_data_is_valid(data, whole) ||
 		   charset_to_utf8_begin("windows-1252", NULL, &trans) < 0) {

@@ -125,6 +125,9 @@ static const struct {
 	  "a", "caf\xc3\xa9 \xe2\x82\xac\r\n", FALSE, "" },
 	{ "unknown charset", "Content-Type: text/plain; charset=klingon\n\n"
 	  "caf\xe9\n", NULL, "caf\xc3\xa9\r\n", FALSE, "" },
+	{ "charset under another name",
+	  "Content-Type: text/plain; charset=ks_c_5601-1987\n\n\xbd\xba\n",
+	  NULL, "\xec\x8a\xa4\r\n", FALSE, "" },
 	{ "broken UTF-8", "Content-Type: text/plain; charset=utf-8\n\n"
 	  "a\xff""b\n", NULL, "a\xef\xbf\xbd""b\r\n", FALSE, "" },
 	{ "only an attachment",
