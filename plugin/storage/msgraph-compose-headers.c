@@ -127,7 +127,8 @@ static bool compose_local_part_is_dot_atom(const char *local)
 	const char *p;
 
 	for (p = local; *p != '\0'; p++) {
-		if ((unsigned char)*p <= 0x20 || strchr("()<>[]:;@\\,\"", *p) != NULL)
+		if ((unsigned char)*p <= 0x20 ||
+		    strchr("()<>[]:;@\\,\"", *p) != NULL)
 			return FALSE;
 	}
 	return TRUE;

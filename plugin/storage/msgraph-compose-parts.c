@@ -227,7 +227,8 @@ static bool compose_is_body_text(const struct message_part *part, bool *html_r)
 {
 	const char *type;
 
-	if (part->children != NULL || compose_disposition_is(part, "attachment") ||
+	if (part->children != NULL ||
+	    compose_disposition_is(part, "attachment") ||
 	    (part->flags & MESSAGE_PART_FLAG_OVERFLOW) != 0)
 		return FALSE;
 	type = compose_type(part);

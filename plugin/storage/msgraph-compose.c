@@ -12,7 +12,8 @@
 #define COMPOSE_MAX_TOTAL_HEADERS (8U * 1024 * 1024)
 
 static void
-compose_inner_subject(struct msgraph_compose *c, const struct message_part *part,
+compose_inner_subject(struct msgraph_compose *c,
+		      const struct message_part *part,
 		      const struct message_header_line *hdr)
 {
 	struct compose_inner *inner;

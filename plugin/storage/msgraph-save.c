@@ -310,7 +310,8 @@ msgraph_save_pin(struct msgraph_save_context *ctx, struct msgraph_save_op *op)
 }
 
 /* Until commit the mail can be read by plugins (mail_log, notify). */
-static void msgraph_save_open_dest(struct msgraph_save_context *ctx, uoff_t size)
+static void
+msgraph_save_open_dest(struct msgraph_save_context *ctx, uoff_t size)
 {
 	struct mail *mail = ctx->ctx.dest_mail;
 	struct index_mail *imail = INDEX_MAIL(mail);

@@ -387,7 +387,7 @@ static void test_compose_limits(void)
 	test_compose(str_c(str), str_len(str), &t);
 	test_assert(strlen(t.msg.body) <= MSGRAPH_COMPOSE_MAX_BODY + 200);
 	test_assert(uni_utf8_str_is_valid(t.msg.body));
-	test_assert(strstr(t.msg.body, "in the attached file body.txt") != NULL);
+	test_assert(strstr(t.msg.body, "attached file body.txt") != NULL);
 	test_assert(t.msg.attachment_count == 1);
 	test_assert(t.msg.attachments[0].size ==
 		    str_len(str) - strlen("Subject: long\r\n\r\n"));
