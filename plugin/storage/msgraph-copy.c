@@ -81,15 +81,11 @@ msgraph_copy_needs_flags(struct msgraph_save_context *ctx, struct mail *mail,
 	return FALSE;
 }
 
-/* What describes the copy's bytes as well as the original's: all of the cache
-   when the bytes are ours and copied too, else only the header and the dates,
-   since Graph makes the MIME of the copy anew. */
-static bool msgraph_copy_wants_field(const char *name, bool same_bytes)
+/* What holds for the copy as well: the header and the dates. Not sizes and
+   structure, since Graph makes the MIME of the copy anew. */
+static bool msgraph_copy_wants_field(const char *name)
 {
-	if (strcmp(name, "date.save") == 0 || strcmp(name, "guid") == 0 ||
-	    strncmp(name, "pop3.", 5) == 0)
-		return FALSE;
-	return same_bytes || strncmp(name, "hdr.", 4) == 0 ||
+	return strncmp(name, "hdr.", 4) == 0 ||
 		strcmp(name, "imap.envelope") == 0 ||
 		strcmp(name, "date.sent") == 0 ||
 		strcmp(name, "date.received") == 0;
@@ -97,7 +93,7 @@ static bool msgraph_copy_wants_field(const char *name, bool same_bytes)
 
 static void
 msgraph_copy_cache(struct msgraph_save_context *ctx, struct mail *mail,
-		   uint32_t dest_seq, bool same_bytes)
+		   uint32_t dest_seq)
 {
 	struct mailbox_transaction_context *t = ctx->ctx.transaction;
 	struct mailbox_metadata metadata;
@@ -110,7 +106,7 @@ msgraph_copy_cache(struct msgraph_save_context *ctx, struct mail *mail,
 		return;
 	buf = t_buffer_create(1024);
 	array_foreach(metadata.cache_fields, field) {
-		if (!msgraph_copy_wants_field(field->name, same_bytes))
+		if (!msgraph_copy_wants_field(field->name))
 			continue;
 		src = mail_cache_register_lookup(mail->box->cache, field->name);
 		dest = mail_cache_register_lookup(t->box->cache, field->name);
@@ -194,7 +190,7 @@ msgraph_copy_queue(struct msgraph_save_context *ctx, struct mail *mail)
 	op.send_flags = msgraph_copy_needs_flags(ctx, mail, &op);
 	array_push_back(&ctx->ops, &op);
 	T_BEGIN {
-		msgraph_copy_cache(ctx, mail, seq, op.pinned);
+		msgraph_copy_cache(ctx, mail, seq);
 	} T_END;
 	mail_set_seq_saving(ctx->ctx.dest_mail, seq);
 	if (op.move)
