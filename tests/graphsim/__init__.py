@@ -1,0 +1,1 @@
+"""A simulator of Microsoft Graph mail and the Microsoft login host."""

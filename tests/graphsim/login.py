@@ -1,0 +1,266 @@
+"""The login host: authorize page, codes, tokens."""
+
+import base64
+import hashlib
+import html
+import json
+import secrets
+from urllib.parse import parse_qs, urlencode
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+CODE_SECONDS = 600
+
+
+def _b64(data):
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+class LoginError(Exception):
+    def __init__(self, error, code, text, status=400, **more):
+        super().__init__(error)
+        self.error, self.code, self.text = error, code, text
+        self.status, self.more = status, more
+
+    def json(self):
+        return dict({
+            "error": self.error,
+            "error_description": f"AADSTS{self.code}: {self.text}\r\n"
+            f"Trace ID: {secrets.token_hex(16)}\r\nTimestamp: 2026-11-24",
+            "error_codes": [self.code], "timestamp": "2026-11-24 12:00:00Z",
+            "trace_id": secrets.token_hex(16)}, **self.more)
+
+
+class Login:
+    def __init__(self, sim):
+        self.sim = sim
+        self.client_id = "11111111-2222-3333-4444-555555555555"
+        self.client_secret = None     # None: public client
+        self.redirect_uris = []       # empty: any
+        self.auto_consent = False
+        self.tid = "99999999-8888-7777-6666-555555555555"
+        self.codes, self.access, self.refresh = {}, {}, {}
+        self.failures = []            # [{grant, error, code, ...}]
+        self.key = None
+        self.kid = "sim-1"
+
+    # authorize
+
+    def authorize(self, query):
+        """("page", html) or ("redirect", url, params, mode)."""
+        if query.get("client_id") != self.client_id:
+            return "page", self._page("AADSTS700016: The application was not "
+                                      "found.")
+        uri = query.get("redirect_uri", "")
+        if self.redirect_uris and uri not in self.redirect_uris:
+            return "page", self._page("AADSTS50011: The redirect URI does not "
+                                      "match.")
+        if query.get("response_type") != "code":
+            return self.back(query, {"error": "unsupported_response_type",
+                                     "error_description": "AADSTS700054"})
+        if self.auto_consent:
+            return self.decide(query, query.get("login_hint", ""), True)
+        options = "".join(
+            f"<option{' selected' if b.address.lower() == query.get('login_hint', '').lower() else ''}>"
+            f"{html.escape(b.address)}</option>"
+            for b in self.sim.boxes.values())
+        hidden = "".join(
+            f'<input type="hidden" name="{html.escape(k)}" '
+            f'value="{html.escape(v)}">' for k, v in query.items())
+        return "page", self._page(
+            "Sign in", f'<form method="post" action="">{hidden}'
+            f'<p><select name="user">{options}</select></p>'
+            '<p>This application asks for: ' +
+            html.escape(query.get("scope", "")) + '</p>'
+            '<button name="decision" value="accept">Accept</button> '
+            '<button name="decision" value="cancel">Cancel</button></form>')
+
+    @staticmethod
+    def _page(title, body=""):
+        return (f"<!doctype html><title>Sign in</title><h1>"
+                f"{html.escape(title)}</h1>{body}")
+
+    def decide(self, query, user, accept):
+        box = self.sim.box_of(user)
+        if not accept or box is None:
+            return self.back(query, {
+                "error": "access_denied", "error_subcode": "cancel",
+                "error_description": "AADSTS65004: User declined to consent "
+                "to access the app."})
+        code = "0.A" + secrets.token_urlsafe(300)
+        self.codes[code] = {"box": box, "query": query, "used": False,
+                            "time": self.sim.now()}
+        return self.back(query, {"code": code,
+                                 "session_state": secrets.token_hex(16)})
+
+    def back(self, query, params):
+        if "state" in query:
+            params["state"] = query["state"]
+        return ("redirect", query["redirect_uri"], params,
+                query.get("response_mode", "query"))
+
+    @staticmethod
+    def form_post(uri, params):
+        fields = "".join(f'<input type="hidden" name="{html.escape(k)}" '
+                         f'value="{html.escape(v)}">'
+                         for k, v in params.items())
+        return (f'<!doctype html><title>Working...</title><form method="post" '
+                f'action="{html.escape(uri)}">{fields}<button>Go on</button>'
+                "</form>")
+
+    @staticmethod
+    def with_query(uri, params):
+        return uri + ("&" if "?" in uri else "?") + urlencode(params)
+
+    # token
+
+    def token(self, form, headers):
+        fail = next((f for f in self.failures
+                     if f.get("grant") in (None, form.get("grant_type")) and
+                     f.get("count", 1) > 0), None)
+        if fail:
+            fail["count"] = fail.get("count", 1) - 1
+            raise LoginError(fail["error"], fail.get("code", 0),
+                             fail.get("text", "made to fail"),
+                             fail.get("status", 400),
+                             **fail.get("more", {}))
+        self._client(form, headers)
+        grant = form.get("grant_type")
+        if grant == "authorization_code":
+            return self._code(form)
+        if grant == "refresh_token":
+            return self._refresh(form)
+        raise LoginError("unsupported_grant_type", 70003, "grant type")
+
+    def _client(self, form, headers):
+        cid, secret = form.get("client_id"), form.get("client_secret")
+        auth = headers.get("authorization", "")
+        if auth.lower().startswith("basic "):
+            cid, _, secret = base64.b64decode(auth[6:]).decode().partition(":")
+        if cid != self.client_id:
+            raise LoginError("unauthorized_client", 700016, "Application not "
+                             "found in the directory.")
+        if self.client_secret is None:
+            if secret:
+                raise LoginError("invalid_client", 700025, "Client is public.",
+                                 401)
+        elif not secret:
+            raise LoginError("invalid_client", 7000218, "The request body "
+                             "must contain client_assertion or client_secret.",
+                             401)
+        elif secret != self.client_secret:
+            raise LoginError("invalid_client", 7000215, "Invalid client "
+                             "secret provided.", 401)
+
+    def _code(self, form):
+        entry = self.codes.get(form.get("code"))
+        if entry is None:
+            raise LoginError("invalid_grant", 70000, "The code is malformed.")
+        if entry["used"]:
+            raise LoginError("invalid_grant", 54005, "The code was already "
+                             "redeemed.")
+        if self.sim.now() - entry["time"] > CODE_SECONDS:
+            raise LoginError("invalid_grant", 70008, "The code has expired.")
+        query = entry["query"]
+        if form.get("redirect_uri") != query["redirect_uri"]:
+            raise LoginError("invalid_grant", 50011, "redirect_uri differs.")
+        challenge = query.get("code_challenge")
+        if challenge:
+            verifier = form.get("code_verifier", "")
+            if query.get("code_challenge_method") == "S256":
+                verifier = _b64(hashlib.sha256(verifier.encode()).digest())
+            if verifier != challenge:
+                raise LoginError("invalid_grant", 501481, "The code verifier "
+                                 "does not match the challenge.")
+        entry["used"] = True
+        return self._grant(entry["box"], query.get("scope", ""),
+                           query.get("nonce"))
+
+    def _refresh(self, form):
+        entry = self.refresh.get(form.get("refresh_token"))
+        if entry is None:
+            raise LoginError("invalid_grant", 70000, "The refresh token is "
+                             "malformed or unknown.")
+        if entry["revoked"]:
+            raise LoginError("invalid_grant", 50173, "The grant has been "
+                             "revoked.")
+        if self.sim.switches["refresh_rotation"] == "revoke":
+            entry["revoked"] = True
+        return self._grant(entry["box"], entry["scope"], None)
+
+    def _grant(self, box, scope, nonce):
+        seconds = int(self.sim.switches["token_seconds"])
+        access = "EwB" + secrets.token_urlsafe(600)
+        self.access[access] = {"box": box, "until": self.sim.now() + seconds}
+        names = [s for s in scope.split() if s != "offline_access"]
+        out = {"token_type": "Bearer", "scope": " ".join(names),
+               "expires_in": str(seconds)
+               if self.sim.switches["expires_as_string"] == "yes" else seconds,
+               "ext_expires_in": seconds, "access_token": access}
+        if "offline_access" in scope:
+            refresh = "0.AX" + secrets.token_urlsafe(700)
+            self.refresh[refresh] = {"box": box, "scope": scope,
+                                     "revoked": False}
+            out["refresh_token"] = refresh
+        if "openid" in scope:
+            out["id_token"] = self._id_token(box, nonce)
+        return out
+
+    def _id_token(self, box, nonce):
+        now = int(self.sim.now())
+        claims = {"aud": self.client_id, "iat": now, "nbf": now,
+                  "exp": now + 3600, "tid": self.tid, "oid": box.oid,
+                  "iss": f"https://login.microsoftonline.com/{self.tid}/v2.0",
+                  "sub": hashlib.sha256(box.oid.encode()).hexdigest()[:43],
+                  "preferred_username": box.address, "name": box.display_name,
+                  "ver": "2.0"}
+        if nonce:
+            claims["nonce"] = nonce
+        head = {"typ": "JWT", "alg": "RS256", "kid": self.kid}
+        text = ".".join(_b64(json.dumps(p).encode()) for p in (head, claims))
+        sig = self._key().sign(text.encode(), padding.PKCS1v15(),
+                               hashes.SHA256())
+        return text + "." + _b64(sig)
+
+    def _key(self):
+        if self.key is None:
+            self.key = rsa.generate_private_key(65537, 2048)
+        return self.key
+
+    def jwks(self):
+        n = self._key().public_key().public_numbers()
+        return {"keys": [{"kty": "RSA", "use": "sig", "kid": self.kid,
+                          "n": _b64(n.n.to_bytes(256, "big")),
+                          "e": _b64(n.e.to_bytes(3, "big"))}]}
+
+    def discovery(self, tenant):
+        base = f"{self.sim.url}/{tenant}"
+        return {"issuer": f"{self.sim.url}/{{tenantid}}/v2.0",
+                "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
+                "token_endpoint": f"{base}/oauth2/v2.0/token",
+                "jwks_uri": f"{base}/discovery/v2.0/keys"}
+
+    # tokens in use
+
+    def box_of_token(self, token):
+        entry = self.access.get(token)
+        if entry is None or entry["until"] < self.sim.now():
+            return None
+        return entry["box"]
+
+    def expire(self, box):
+        for entry in self.access.values():
+            if entry["box"] is box:
+                entry["until"] = 0
+
+    def revoke(self, box):
+        self.expire(box)
+        for entry in self.refresh.values():
+            if entry["box"] is box:
+                entry["revoked"] = True
+
+
+def parse_form(body):
+    return {k: v[0] for k, v in parse_qs(
+        body.decode("utf-8", "replace"), keep_blank_values=True).items()}

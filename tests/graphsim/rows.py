@@ -1,0 +1,113 @@
+"""Folders and messages as JSON."""
+
+import base64
+import re
+
+from . import props
+from .store import iso
+
+
+def folder_json(folder, fields=None):
+    row = {
+        "id": folder.id,
+        "displayName": folder.name,
+        "parentFolderId": folder.parent.id if folder.parent else "",
+        "childFolderCount": sum(not c.hidden for c in folder.children()),
+        "unreadItemCount": sum(not m.is_read
+                               for m in folder.messages.values()),
+        "totalItemCount": len(folder.messages),
+        "sizeInBytes": 0,
+        "isHidden": folder.hidden,
+    }
+    if fields is not None:
+        row = {k: v for k, v in row.items() if k in fields or k == "id"}
+    return row
+
+
+def preview(msg):
+    kind, text = msg.body
+    if kind == "html":
+        text = re.sub(r"<[^>]*>", " ", text)
+    return re.sub(r"\s+", " ", text).strip()[:255]
+
+
+def attachment_json(att, number, full=True):
+    row = {
+        "@odata.type": "#microsoft.graph.fileAttachment",
+        "@odata.mediaContentType": att.ctype,
+        "id": f"ATT{number:04d}=",
+        "name": att.name, "contentType": att.ctype, "size": len(att.data),
+        "isInline": att.inline, "contentId": att.cid,
+    }
+    if full:
+        row["contentBytes"] = base64.b64encode(att.data).decode()
+    return row
+
+
+def _one(people):
+    return people[0] if people else None
+
+
+_FIELDS = {
+    "createdDateTime": lambda m: iso(m.created),
+    "lastModifiedDateTime": lambda m: iso(m.modified),
+    "changeKey": lambda m: m.change_key,
+    "categories": lambda m: list(m.categories),
+    "receivedDateTime": lambda m: iso(m.received),
+    "sentDateTime": lambda m: iso(m.sent),
+    "hasAttachments": lambda m: any(not a.inline for a in m.attachments),
+    "internetMessageId": lambda m: m.message_id,
+    "subject": lambda m: m.subject,
+    "bodyPreview": preview,
+    "importance": lambda m: m.importance,
+    "parentFolderId": lambda m: m.folder.id,
+    "conversationId": lambda m: "AAQk" + str(hash(m.subject) & 0xffffff),
+    "conversationIndex": lambda m: "AQH=",
+    "isDeliveryReceiptRequested": lambda m: None,
+    "isReadReceiptRequested": lambda m: False,
+    "isRead": lambda m: m.is_read,
+    "isDraft": lambda m: m.is_draft,
+    "webLink": lambda m: "https://outlook.office365.com/owa/",
+    "inferenceClassification": lambda m: "focused",
+    "body": lambda m: {"contentType": m.body[0], "content": m.body[1]},
+    "sender": lambda m: _one(m.addr["sender"]),
+    "from": lambda m: _one(m.addr["from"]),
+    "toRecipients": lambda m: m.addr["to"],
+    "ccRecipients": lambda m: m.addr["cc"],
+    "bccRecipients": lambda m: m.addr["bcc"],
+    "replyTo": lambda m: m.addr["replyTo"],
+    "flag": lambda m: {"flagStatus": m.flag},
+}
+_ON_SELECT = {
+    "internetMessageHeaders": lambda m: [
+        {"name": n, "value": v} for n, v in m.headers],
+    "uniqueBody": lambda m: {"contentType": m.body[0], "content": m.body[1]},
+}
+
+
+def message_json(msg, immutable, fields=None, expand=None, attachments=False):
+    row = {"@odata.type": "#microsoft.graph.message",
+           "@odata.etag": f'W/"{msg.change_key}"',
+           "id": msg.id if immutable else msg.default_id()}
+    for name, get in _FIELDS.items():
+        if fields is None or name in fields:
+            row[name] = get(msg)
+    for name, get in _ON_SELECT.items():
+        if fields is not None and name in fields:
+            value = get(msg)
+            if value:
+                row[name] = value
+    if expand:
+        found = [msg.props[k] for k in expand if k in msg.props]
+        if found:
+            row["singleValueExtendedProperties"] = [
+                {"id": i, "value": v} for i, v in found]
+    if attachments:
+        row["attachments"] = [attachment_json(a, i)
+                              for i, a in enumerate(msg.attachments)]
+    return row
+
+
+def verb(msg):
+    value = msg.prop(props.LAST_VERB)
+    return int(value) if value else 0
