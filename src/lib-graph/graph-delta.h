@@ -7,6 +7,7 @@
 
 #include "graph-error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct graph_client;

@@ -1,0 +1,269 @@
+#include "graph-delta.h"
+#include "graph-client-private.h"
+#include "graph-json.h"
+#include "graph-message.h"
+#include "graph-property.h"
+#include "graph-url.h"
+#include "msnet-buf.h"
+#include "msnet-request.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* do not go below that when pages take the service too long */
+#define DELTA_PAGE_MIN 50
+
+/* one page; rows are parsed when it becomes the present one */
+struct delta_page {
+	char *text;
+	struct graph_json_page shape;
+	struct graph_message **rows;
+};
+
+struct graph_delta {
+	struct graph_client *client;
+	char *folder_id;
+	/* of the present page; NULL before the first */
+	char *link;
+	bool final;
+	/* to ask next; NULL = start a listing */
+	char *next;
+	unsigned int page_size;
+	struct delta_page page;
+
+	/* the page after the present one, on its way or here */
+	struct graph_call *call;
+	bool call_done;
+	struct graph_failure call_fail;
+	struct msnet_response *call_resp;
+};
+
+struct graph_delta *
+graph_delta_init(struct graph_client *client, const char *folder_id,
+		 const char *link)
+{
+	struct graph_delta *delta = msnet_malloc(sizeof(*delta));
+
+	delta->client = client;
+	delta->folder_id = msnet_strdup(folder_id);
+	delta->next = msnet_strdup(link);
+	delta->page_size = GRAPH_DELTA_PAGE_MAX;
+	return delta;
+}
+
+static void page_deinit(struct delta_page *page)
+{
+	unsigned int i;
+
+	for (i = 0; page->rows != NULL && i < page->shape.row_count; i++)
+		graph_message_free(&page->rows[i]);
+	free(page->rows);
+	graph_json_page_deinit(&page->shape);
+	free(page->text);
+	memset(page, 0, sizeof(*page));
+}
+
+void graph_delta_deinit(struct graph_delta **_delta)
+{
+	struct graph_delta *delta = *_delta;
+
+	if (delta == NULL)
+		return;
+	*_delta = NULL;
+	graph_call_abort(&delta->call);
+	if (delta->call_resp != NULL)
+		msnet_response_free(&delta->call_resp);
+	page_deinit(&delta->page);
+	free(delta->folder_id);
+	free(delta->link);
+	free(delta->next);
+	free(delta);
+}
+
+/* Path of a listing's first page. Later pages and rounds have it all in their
+   opaque links. */
+static char *delta_start_path(struct graph_delta *delta)
+{
+	enum graph_expand_mode mode =
+		*graph_client_expand_mode(delta->client);
+	struct msnet_buf path = { 0 };
+
+	msnet_buf_printf(&path, "%s/mailFolders",
+			 graph_client_mailbox_path(delta->client));
+	graph_url_add_segment(&path, delta->folder_id);
+	msnet_buf_add(&path, "/messages/delta");
+	graph_url_add_query(&path, "$select", mode == GRAPH_EXPAND_PLAIN ?
+		"singleValueExtendedProperties," GRAPH_MESSAGE_SELECT :
+		GRAPH_MESSAGE_SELECT);
+	if (mode != GRAPH_EXPAND_NONE)
+		graph_url_add_query(&path, mode == GRAPH_EXPAND_DOLLAR ?
+				    "$expand" : "expand",
+				    GRAPH_MESSAGE_EXPAND);
+	return msnet_buf_steal(&path);
+}
+
+static void delta_arrived(void *context, const struct graph_failure *failure,
+			  struct msnet_response *resp)
+{
+	struct graph_delta *delta = context;
+
+	delta->call = NULL;
+	delta->call_fail = *failure;
+	delta->call_resp = resp;
+	delta->call_done = true;
+}
+
+static void delta_request(struct graph_delta *delta)
+{
+	char *start = delta->next == NULL ? delta_start_path(delta) : NULL;
+	struct graph_call_spec spec = {
+		.what = "read changes", .method = "GET",
+		.path = delta->next != NULL ? delta->next : start,
+		.page_size = delta->page_size, .idempotent = true,
+		.item_is_folder = true, .ok = { 200 },
+	};
+
+	delta->call_done = false;
+	delta->call = graph_call_start(delta->client, &spec, delta_arrived,
+				       delta);
+	free(start);
+}
+
+/* What to try after a failure; false = nothing. */
+static bool delta_adapt(struct graph_delta *delta)
+{
+	enum graph_expand_mode *mode =
+		graph_client_expand_mode(delta->client);
+	const struct graph_failure *fail = &delta->call_fail;
+
+	if (delta->next == NULL && fail->status == 400 &&
+	    fail->error == GRAPH_ERROR_REFUSED && *mode != GRAPH_EXPAND_NONE) {
+		/* whether a service takes $expand here is not certain */
+		(*mode)++;
+		return true;
+	}
+	if ((fail->status == 503 || fail->status == 504 ||
+	     fail->error == GRAPH_ERROR_TIMEOUT) &&
+	    delta->page_size > DELTA_PAGE_MIN) {
+		delta->page_size /= 2;
+		return graph_client_pause(delta->client, 100);
+	}
+	return false;
+}
+
+static void delta_fix_failure(struct graph_delta *delta,
+			      struct graph_failure *fail)
+{
+	/* a malformed id on a link that was ours is a lost token; the folder's
+	   own id stands in the path of a first page */
+	if (delta->next != NULL && fail->status == 400 &&
+	    (fail->error == GRAPH_ERROR_NOT_FOUND ||
+	     fail->error == GRAPH_ERROR_FOLDER_GONE))
+		fail->error = GRAPH_ERROR_TOKEN_GONE;
+	if (fail->status == 410)
+		fail->error = GRAPH_ERROR_TOKEN_GONE;
+	if (fail->error == GRAPH_ERROR_NOT_FOUND)
+		fail->error = GRAPH_ERROR_FOLDER_GONE;
+}
+
+/* Take the page that has arrived; -1 if it makes no sense. */
+static int delta_take_page(struct graph_delta *delta,
+			   struct graph_failure *fail_r)
+{
+	struct graph_json_page *shape = &delta->page.shape;
+	struct msnet_response *resp = delta->call_resp;
+	const char *link, *error;
+	unsigned int i;
+
+	page_deinit(&delta->page);
+	delta->call_resp = NULL;
+	delta->page.text = resp->body;
+	resp->body = NULL;
+	if (graph_json_split_page(delta->page.text, (size_t)resp->body_size,
+				  shape) < 0) {
+		msnet_response_free(&resp);
+		graph_failure_set(fail_r, GRAPH_ERROR_PROTOCOL,
+				  "read changes: the answer is no page");
+		return -1;
+	}
+	msnet_response_free(&resp);
+	link = shape->next_link != NULL ? shape->next_link : shape->delta_link;
+	if (link == NULL ||
+	    !graph_url_same_origin(graph_client_base_url(delta->client),
+				   link)) {
+		graph_failure_set(fail_r, GRAPH_ERROR_PROTOCOL, link == NULL ?
+			"read changes: a page without a link" :
+			"read changes: a link to another host was refused");
+		return -1;
+	}
+	delta->page.rows = msnet_malloc((shape->row_count + 1) *
+					sizeof(*delta->page.rows));
+	for (i = 0; i < shape->row_count; i++) {
+		delta->page.rows[i] = graph_message_parse(
+			delta->page.text + shape->rows[i].offset,
+			shape->rows[i].size, &error);
+		if (delta->page.rows[i] == NULL) {
+			graph_failure_set(fail_r, GRAPH_ERROR_PROTOCOL,
+				"read changes: a row makes no sense: %s",
+				error);
+			return -1;
+		}
+	}
+	free(delta->link);
+	delta->link = msnet_strdup(link);
+	delta->final = shape->next_link == NULL;
+	return 0;
+}
+
+int graph_delta_next_page(struct graph_delta *delta,
+			  struct graph_failure *fail_r)
+{
+	memset(fail_r, 0, sizeof(*fail_r));
+	if (delta->final)
+		return 0;
+	for (;;) {
+		if (delta->call == NULL && !delta->call_done)
+			delta_request(delta);
+		graph_client_run(delta->client, &delta->call_done);
+		delta->call_done = false;
+		if (delta->call_fail.error == GRAPH_OK)
+			break;
+		delta_fix_failure(delta, &delta->call_fail);
+		if (!delta_adapt(delta)) {
+			*fail_r = delta->call_fail;
+			return -1;
+		}
+	}
+	if (delta_take_page(delta, fail_r) < 0)
+		return -1;
+	if (!delta->final) {
+		free(delta->next);
+		delta->next = msnet_strdup(delta->link);
+		delta_request(delta);
+	}
+	return 1;
+}
+
+unsigned int graph_delta_row_count(const struct graph_delta *delta)
+{
+	return delta->page.rows == NULL ? 0 : delta->page.shape.row_count;
+}
+
+const struct graph_message *
+graph_delta_row(const struct graph_delta *delta, unsigned int i)
+{
+	return delta->page.rows[i];
+}
+
+const char *graph_delta_row_json(const struct graph_delta *delta,
+				 unsigned int i, size_t *size_r)
+{
+	*size_r = delta->page.shape.rows[i].size;
+	return delta->page.text + delta->page.shape.rows[i].offset;
+}
+
+const char *graph_delta_link(const struct graph_delta *delta, bool *final_r)
+{
+	*final_r = delta->final;
+	return delta->link;
+}
