@@ -8,6 +8,8 @@
 
 #include "graph-batch.h"
 
+#include <sys/types.h>
+
 /* Largest request body that the gateway takes, with room to spare. */
 #define GRAPH_REQUEST_MAX	3900000U
 /* Attachments of this size and more go through an upload session. */
