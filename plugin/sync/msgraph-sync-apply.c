@@ -1,0 +1,331 @@
+/* A pull into the index: one transaction, under the sync lock. */
+
+#include "lib.h"
+#include "array.h"
+#include "bsearch-insert-pos.h"
+#include "hash.h"
+#include "ioloop.h"
+#include "mail-index.h"
+#include "graph-message.h"
+#include "msgraph-cache.h"
+#include "msgraph-flags.h"
+#include "msgraph-sync-private.h"
+
+struct apply {
+	const struct msgraph_sync_env *env;
+	const struct msgraph_pull *pull;
+	ARRAY_TYPE(msgraph_pending) *pending;
+	struct mail_index_view *view;
+	struct mail_index_transaction *trans;
+	struct msgraph_cache *cache;
+	struct msgraph_sync_result *result;
+	uint32_t next_uid;
+	const char **error_r;
+};
+
+static int pending_uid_cmp(const uint32_t *uid,
+			   const struct msgraph_pending *p)
+{
+	return *uid < p->uid ? -1 : *uid > p->uid ? 1 : 0;
+}
+
+static const struct msgraph_pending *
+apply_pending(struct apply *apply, uint32_t uid)
+{
+	return array_is_empty(apply->pending) ? NULL :
+		array_bsearch(apply->pending, &uid, pending_uid_cmp);
+}
+
+static void apply_expunge(struct apply *apply, uint32_t seq, const char *id)
+{
+	uint32_t uid;
+
+	mail_index_lookup_uid(apply->view, seq, &uid);
+	mail_index_expunge(apply->trans, seq);
+	apply->result->expunged++;
+	if (apply->env->expunged != NULL)
+		apply->env->expunged(apply->env->context, uid, id);
+}
+
+/* The keywords a message shall have: Graph's, and where the row does not say
+   (categories or $Forwarded), those it has. */
+static const char *const *
+apply_keywords(struct apply *apply, uint32_t seq,
+	       const struct msgraph_flag_state *state, bool *differ_r)
+{
+	const ARRAY_TYPE(keywords) *names =
+		mail_index_get_keywords(apply->env->index);
+	ARRAY_TYPE(keyword_indexes) indexes;
+	ARRAY_TYPE(const_string) want, have;
+	const unsigned int *idx;
+	const char *const *p, *name;
+	unsigned int i;
+	bool found;
+
+	t_array_init(&indexes, 8);
+	t_array_init(&have, 8);
+	t_array_init(&want, 8);
+	if (seq > 0)
+		mail_index_lookup_keywords(apply->view, seq, &indexes);
+	array_foreach(&indexes, idx) {
+		name = *array_idx(names, *idx);
+		array_push_back(&have, &name);
+		if (strcasecmp(name, MSGRAPH_KEYWORD_FORWARDED) == 0 ?
+		    !state->forwarded_known : !state->categories_known)
+			array_push_back(&want, &name);
+	}
+	for (p = state->keywords; p != NULL && *p != NULL; p++) {
+		found = FALSE;
+		for (i = 0; i < array_count(&want); i++) {
+			if (strcasecmp(*array_idx(&want, i), *p) == 0)
+				found = TRUE;
+		}
+		if (!found)
+			array_push_back(&want, p);
+	}
+	if (state->forwarded_known && state->forwarded) {
+		name = MSGRAPH_KEYWORD_FORWARDED;
+		array_push_back(&want, &name);
+	}
+	*differ_r = array_count(&want) != array_count(&have);
+	for (i = 0; i < array_count(&want) && !*differ_r; i++) {
+		found = FALSE;
+		array_foreach(&have, p) {
+			if (strcasecmp(*p, *array_idx(&want, i)) == 0)
+				found = TRUE;
+		}
+		*differ_r = !found;
+	}
+	array_append_zero(&want);
+	return array_front(&want);
+}
+
+static void apply_set_keywords(struct apply *apply, uint32_t seq,
+			       const char *const *names)
+{
+	struct mail_keywords *keywords =
+		mail_index_keywords_create(apply->env->index, names);
+
+	mail_index_update_keywords(apply->trans, seq, MODIFY_REPLACE,
+				   keywords);
+	mail_index_keywords_unref(&keywords);
+}
+
+static void apply_flags(struct apply *apply, uint32_t seq,
+			const struct graph_message *msg)
+{
+	const struct mail_index_record *rec =
+		mail_index_lookup(apply->view, seq);
+	const struct msgraph_pending *pending =
+		apply_pending(apply, rec->uid);
+	struct msgraph_flag_state state;
+	enum mail_flags flags;
+	const char *const *keywords;
+	bool differ, changed = FALSE;
+
+	msgraph_flags_from_row(msg, &state);
+	if (pending != NULL) {
+		/* what the user has just done wins until Graph has it */
+		state.known &= ENUM_NEGATE(pending->changed);
+		if (pending->keywords_changed) {
+			state.categories_known = FALSE;
+			state.forwarded_known = FALSE;
+			state.keywords = NULL;
+		}
+	}
+	flags = (rec->flags & MAIL_FLAGS_NONRECENT &
+		 ENUM_NEGATE(state.known)) | (state.flags & state.known);
+	if (flags != (rec->flags & MAIL_FLAGS_NONRECENT)) {
+		mail_index_update_flags(apply->trans, seq, MODIFY_ADD,
+			flags & ENUM_NEGATE(rec->flags));
+		mail_index_update_flags(apply->trans, seq, MODIFY_REMOVE,
+			rec->flags & MAIL_FLAGS_NONRECENT &
+			ENUM_NEGATE(flags));
+		changed = TRUE;
+	}
+	keywords = apply_keywords(apply, seq, &state, &differ);
+	if (differ) {
+		apply_set_keywords(apply, seq, keywords);
+		changed = TRUE;
+	}
+	if (changed)
+		apply->result->updated++;
+}
+
+static int apply_append(struct apply *apply, const struct graph_message *msg)
+{
+	struct msgraph_flag_state state;
+	const char *const *keywords;
+	uint32_t seq;
+	bool differ;
+
+	mail_index_append(apply->trans, apply->next_uid++, &seq);
+	if (msgraph_idmap_set(apply->env->idmap, apply->trans, seq, msg->id,
+			      msgraph_cache_size_estimate(msg->size), 0,
+			      apply->error_r) < 0)
+		return -1;
+	msgraph_flags_from_row(msg, &state);
+	mail_index_update_flags(apply->trans, seq, MODIFY_REPLACE,
+				state.flags);
+	keywords = apply_keywords(apply, 0, &state, &differ);
+	if (differ)
+		apply_set_keywords(apply, seq, keywords);
+	msgraph_cache_add(apply->cache, seq, msg);
+	apply->result->appended++;
+	return 0;
+}
+
+static int row_cmp(const struct msgraph_pulled *const *a,
+		   const struct msgraph_pulled *const *b)
+{
+	if ((*a)->received != (*b)->received)
+		return (*a)->received < (*b)->received ? -1 : 1;
+	return strcmp((*a)->id, (*b)->id);
+}
+
+/* Sequence of the live record with this id, 0 if there is none. One that we
+   moved away ourselves does not count: if the id is here again, the message
+   has come back. */
+static uint32_t apply_find(struct apply *apply, const char *id)
+{
+	struct msgraph_rec rec;
+	const char *found, *error;
+	uint32_t seq = msgraph_idmap_find(apply->env->idmap, apply->view, id);
+
+	if (seq != 0 &&
+	    msgraph_idmap_get(apply->env->idmap, apply->view, seq, &found,
+			      &rec, &error) > 0 &&
+	    (rec.flags & MSGRAPH_REC_MOVED) != 0)
+		return 0;
+	return seq;
+}
+
+/* Call for each row the message it stands for. */
+static int apply_row_message(struct apply *apply,
+			     const struct msgraph_pulled *row, uint32_t seq)
+{
+	const struct graph_message *asked =
+		msgraph_pull_asked(apply->pull, row);
+	struct graph_message *msg = asked == NULL ?
+		msgraph_pull_read(apply->pull, row) : NULL;
+	int ret = 0;
+
+	if (asked == NULL && msg == NULL) {
+		/* only named; nothing that could be shown */
+		return 0;
+	}
+	T_BEGIN {
+		if (seq != 0)
+			apply_flags(apply, seq, asked != NULL ? asked : msg);
+		else
+			ret = apply_append(apply, asked != NULL ? asked : msg);
+	} T_END;
+	graph_message_free(&msg);
+	return ret;
+}
+
+static int apply_rows(struct apply *apply)
+{
+	ARRAY(const struct msgraph_pulled *) fresh;
+	const struct msgraph_pulled *row, *const *p;
+	uint32_t seq;
+	int ret = 0;
+
+	i_array_init(&fresh, 64);
+	array_foreach(&apply->pull->rows, row) {
+		seq = apply_find(apply, row->id);
+		if (row->removed) {
+			if (seq != 0)
+				apply_expunge(apply, seq, row->id);
+			continue;
+		}
+		if (seq == 0)
+			array_push_back(&fresh, &row);
+		else if (apply_row_message(apply, row, seq) < 0)
+			ret = -1;
+	}
+	array_sort(&fresh, row_cmp);
+	array_foreach(&fresh, p) {
+		if (ret == 0)
+			ret = apply_row_message(apply, *p, 0);
+	}
+	array_free(&fresh);
+	return ret;
+}
+
+/* After a complete listing: what it did not name is gone. */
+static void apply_sweep(struct apply *apply)
+{
+	const struct mail_index_header *hdr =
+		mail_index_get_header(apply->view);
+	const char *id, *error;
+	uint32_t seq;
+
+	for (seq = 1; seq <= hdr->messages_count; seq++) T_BEGIN {
+		if (msgraph_idmap_get(apply->env->idmap, apply->view, seq,
+				      &id, NULL, &error) > 0 &&
+		    hash_table_lookup(apply->pull->by_id, id) == NULL)
+			apply_expunge(apply, seq, id);
+	} T_END;
+}
+
+static void apply_uid_validity(struct apply *apply)
+{
+	uint32_t uid_validity = ioloop_time;
+
+	if (mail_index_get_header(apply->view)->uid_validity != 0)
+		return;
+	mail_index_update_header(apply->trans,
+		offsetof(struct mail_index_header, uid_validity),
+		&uid_validity, sizeof(uid_validity), TRUE);
+}
+
+int msgraph_apply(const struct msgraph_sync_env *env,
+		  struct mail_index_view *view,
+		  const struct msgraph_pull *pull,
+		  ARRAY_TYPE(msgraph_pending) *pending,
+		  struct msgraph_sync_result *result, const char **error_r)
+{
+	struct apply apply;
+	struct msgraph_folder_state state;
+	int ret;
+
+	msgraph_idmap_get_state(env->idmap, view, &state);
+	if (state.generation != pull->generation) {
+		/* another process was faster; its result is in the index */
+		return 0;
+	}
+	i_zero(&apply);
+	apply.env = env;
+	apply.pull = pull;
+	apply.pending = pending;
+	apply.view = view;
+	apply.result = result;
+	apply.error_r = error_r;
+	apply.next_uid = mail_index_get_header(view)->next_uid;
+	if (pull->generation > 0 && array_is_empty(&pull->rows) &&
+	    !pull->full && null_strcmp(state.link, pull->link) == 0)
+		return 0;
+
+	apply.trans = mail_index_transaction_begin(view,
+		MAIL_INDEX_TRANSACTION_FLAG_EXTERNAL);
+	apply.cache = msgraph_cache_init(env->index);
+	msgraph_cache_begin(apply.cache, apply.trans);
+	apply_uid_validity(&apply);
+	ret = apply_rows(&apply);
+	if (ret == 0 && pull->full)
+		apply_sweep(&apply);
+	state.link = pull->link;
+	state.generation++;
+	state.last_pull = ioloop_time;
+	msgraph_idmap_set_state(env->idmap, view, apply.trans, &state);
+	if (ret < 0)
+		mail_index_transaction_rollback(&apply.trans);
+	else if (mail_index_transaction_commit(&apply.trans) < 0) {
+		*error_r = mail_index_get_error_message(env->index);
+		ret = -1;
+	}
+	/* the cache view must outlive the commit */
+	msgraph_cache_deinit(&apply.cache);
+	return ret;
+}

@@ -1,0 +1,91 @@
+#ifndef MSGRAPH_SYNC_PRIVATE_H
+#define MSGRAPH_SYNC_PRIVATE_H
+
+/* What the steps of a sync hand to each other. */
+
+#include "msgraph-sync.h"
+
+struct graph_batch;
+struct graph_message;
+
+/* One message of a pull. The row itself is in the spool file. */
+struct msgraph_pulled {
+	const char *id;
+	int64_t received;
+	off_t offset;			/* of the row's JSON in the spool */
+	uint32_t size;			/* 0 = gone from the folder */
+	bool partial;			/* the row does not say everything */
+	bool present, removed;		/* both: the service must be asked */
+};
+ARRAY_DEFINE_TYPE(msgraph_pulled, struct msgraph_pulled);
+
+struct msgraph_pull {
+	pool_t pool;
+	ARRAY_TYPE(msgraph_pulled) rows;
+	HASH_TABLE(char *, void *) by_id;	/* id -> index + 1 */
+	int spool_fd;
+	off_t spool_size;
+	/* it listed everything: what it did not name is gone */
+	bool full;
+	/* the service delivered extended properties */
+	bool has_properties;
+	const char *link;
+	/* of the state that it started from */
+	uint32_t generation;
+	/* messages that were read singly, and for each row its number there
+	   + 1, or 0 */
+	struct graph_batch *asked;
+	unsigned int *asked_rows;
+};
+
+/* A local change that Graph has not got yet. */
+struct msgraph_pending {
+	uint32_t uid;
+	bool expunge, moved, keywords_changed;
+	enum mail_flags changed, flags;
+	const char *id;
+	const char *const *keywords;	/* as they shall be */
+	/* after the push */
+	bool done, gone;
+};
+ARRAY_DEFINE_TYPE(msgraph_pending, struct msgraph_pending);
+
+/* Ask Graph what changed since link (NULL: everything). Returns NULL and the
+   failure. */
+struct msgraph_pull *
+msgraph_pull_run(const struct msgraph_sync_env *env, const char *link,
+		 struct graph_failure *fail_r);
+void msgraph_pull_free(struct msgraph_pull **pull);
+/* The row as a message, or NULL. Free with graph_message_free(). */
+struct graph_message *
+msgraph_pull_read(const struct msgraph_pull *pull,
+		  const struct msgraph_pulled *row);
+
+/* The message as it was read singly because its row said too little, or
+   NULL. */
+const struct graph_message *
+msgraph_pull_asked(const struct msgraph_pull *pull,
+		   const struct msgraph_pulled *row);
+
+/* Put a pull into the index, under the sync lock of (view): new messages in
+   order of their dates, flags except where a local change is pending, gone
+   ones. Returns -1 with *error_r. */
+int msgraph_apply(const struct msgraph_sync_env *env,
+		  struct mail_index_view *view,
+		  const struct msgraph_pull *pull,
+		  ARRAY_TYPE(msgraph_pending) *pending,
+		  struct msgraph_sync_result *result, const char **error_r);
+
+/* Read the pending records of a sync. Strings from pool. */
+void msgraph_pending_collect(const struct msgraph_sync_env *env,
+			     struct mail_index_sync_ctx *ctx,
+			     struct mail_index_view *view, pool_t pool,
+			     ARRAY_TYPE(msgraph_pending) *pending);
+bool msgraph_pending_equals(const struct msgraph_pending *a,
+			    const struct msgraph_pending *b);
+/* Send them; marks what is done. Returns -1 when something stays pending. */
+int msgraph_push_run(const struct msgraph_sync_env *env,
+		     ARRAY_TYPE(msgraph_pending) *pending,
+		     struct graph_failure *fail_r);
+
+#endif

@@ -1,0 +1,276 @@
+/* Delta pages into a spool file; no lock is held. Memory holds an id, a date
+   and a place in the file for each row, whatever the rows measure. */
+
+#include "lib.h"
+#include "array.h"
+#include "hash.h"
+#include "mail-index.h"
+#include "write-full.h"
+#include "graph-batch.h"
+#include "graph-delta.h"
+#include "graph-message.h"
+#include "msgraph-sync-private.h"
+
+#include <fcntl.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SPOOL_NAME "msgraph.spool"
+
+static int pull_open_spool(const struct msgraph_sync_env *env,
+			   struct msgraph_pull *pull,
+			   struct graph_failure *fail_r)
+{
+	char *path = i_strdup_printf("%s/"SPOOL_NAME".XXXXXX", env->dir);
+
+	pull->spool_fd = mkostemp(path, O_CLOEXEC);
+	if (pull->spool_fd == -1)
+		graph_failure_set(fail_r, GRAPH_ERROR_LOCAL,
+				  "%s: %s", path, strerror(errno));
+	else
+		i_unlink(path);
+	i_free(path);
+	return pull->spool_fd == -1 ? -1 : 0;
+}
+
+static struct msgraph_pull *pull_create(void)
+{
+	pool_t pool = pool_alloconly_create("msgraph pull", 16384);
+	struct msgraph_pull *pull = p_new(pool, struct msgraph_pull, 1);
+
+	pull->pool = pool;
+	pull->spool_fd = -1;
+	i_array_init(&pull->rows, 64);
+	hash_table_create(&pull->by_id, default_pool, 0, str_hash, strcmp);
+	return pull;
+}
+
+void msgraph_pull_free(struct msgraph_pull **_pull)
+{
+	struct msgraph_pull *pull = *_pull;
+
+	if (pull == NULL)
+		return;
+	*_pull = NULL;
+	i_close_fd(&pull->spool_fd);
+	graph_batch_deinit(&pull->asked);
+	hash_table_destroy(&pull->by_id);
+	array_free(&pull->rows);
+	pool_unref(&pull->pool);
+}
+
+static struct msgraph_pulled *
+pull_row(struct msgraph_pull *pull, const char *id)
+{
+	struct msgraph_pulled *row;
+	void *value = hash_table_lookup(pull->by_id, id);
+
+	if (value != NULL)
+		return array_idx_modifiable(&pull->rows,
+			POINTER_CAST_TO(value, unsigned int) - 1);
+	row = array_append_space(&pull->rows);
+	row->id = p_strdup(pull->pool, id);
+	row->received = GRAPH_TIME_UNKNOWN;
+	hash_table_insert(pull->by_id, (char *)row->id,
+			  POINTER_CAST(array_count(&pull->rows)));
+	return row;
+}
+
+static int
+pull_spool(const struct msgraph_sync_env *env, struct msgraph_pull *pull,
+	   struct msgraph_pulled *row, const char *json, size_t size,
+	   struct graph_failure *fail_r)
+{
+	if (pull->spool_fd == -1 && pull_open_spool(env, pull, fail_r) < 0)
+		return -1;
+	if (write_full(pull->spool_fd, json, size) < 0) {
+		graph_failure_set(fail_r, GRAPH_ERROR_LOCAL,
+				  "%s: write: %s", env->dir, strerror(errno));
+		return -1;
+	}
+	row->offset = pull->spool_size;
+	row->size = size;
+	pull->spool_size += size;
+	return 0;
+}
+
+static int
+pull_add(const struct msgraph_sync_env *env, struct msgraph_pull *pull,
+	 const struct graph_message *msg, const char *json, size_t size,
+	 struct graph_failure *fail_r)
+{
+	struct msgraph_pulled *row = pull_row(pull, msg->id);
+
+	if (msg->removed) {
+		row->removed = TRUE;
+		return 0;
+	}
+	if (msg->parent_id != NULL && *msg->parent_id != '\0' &&
+	    strcmp(msg->parent_id, env->folder_id) != 0 &&
+	    !pull->full) {
+		/* on its way to another folder */
+		row->present = row->removed = TRUE;
+	}
+	if (msg->has_properties)
+		pull->has_properties = TRUE;
+	if (row->present && row->size > 0 && !row->partial &&
+	    !graph_message_is_full(msg)) {
+		/* a second row with part of it: ask for the whole */
+		row->partial = TRUE;
+		return 0;
+	}
+	row->present = TRUE;
+	row->partial = !graph_message_is_full(msg);
+	if (msg->received != GRAPH_TIME_UNKNOWN)
+		row->received = msg->received;
+	return pull_spool(env, pull, row, json, size, fail_r);
+}
+
+static int
+pull_pages(const struct msgraph_sync_env *env, struct graph_delta *delta,
+	   struct msgraph_pull *pull, struct graph_failure *fail_r)
+{
+	time_t told = time(NULL);
+	unsigned int i;
+	const char *json;
+	size_t size;
+	bool final;
+	int ret;
+
+	while ((ret = graph_delta_next_page(delta, fail_r)) > 0) {
+		for (i = 0; i < graph_delta_row_count(delta); i++) {
+			json = graph_delta_row_json(delta, i, &size);
+			if (pull_add(env, pull, graph_delta_row(delta, i),
+				     json, size, fail_r) < 0)
+				return -1;
+		}
+		if (env->progress != NULL && time(NULL) > told) {
+			told = time(NULL);
+			env->progress(env->context, array_count(&pull->rows));
+		}
+	}
+	if (ret == 0)
+		pull->link = p_strdup(pull->pool,
+				      graph_delta_link(delta, &final));
+	return ret;
+}
+
+/* Rows that say too little, and messages named as present and as gone: ask for
+   each as it is now. Known ones with a partial row are left: what they do say
+   is enough. */
+static int
+pull_complete(const struct msgraph_sync_env *env, struct mail_index_view *view,
+	      struct msgraph_pull *pull, struct graph_failure *fail_r)
+{
+	struct graph_batch *batch = NULL;
+	const struct graph_batch_result *result;
+	struct msgraph_pulled *row;
+	ARRAY(unsigned int) asked;
+	unsigned int i, n = 0;
+	struct graph_failure fail;
+	bool ask;
+
+	i_array_init(&asked, 16);
+	array_foreach_modifiable(&pull->rows, row) {
+		if (row->removed && !row->present)
+			continue;
+		ask = row->removed ||
+			(row->partial && msgraph_idmap_find(env->idmap, view,
+							    row->id) == 0) ||
+			(!pull->has_properties && !row->partial);
+		if (!ask)
+			continue;
+		if (batch == NULL)
+			batch = graph_batch_init(env->client);
+		(void)graph_batch_get(batch, row->id);
+		i = array_foreach_idx(&pull->rows, row);
+		array_push_back(&asked, &i);
+	}
+	if (batch != NULL && graph_batch_run(batch, &fail) < 0 &&
+	    !graph_error_is_transient(fail.error)) {
+		*fail_r = fail;
+		graph_batch_deinit(&batch);
+		array_free(&asked);
+		return -1;
+	}
+	for (n = 0; n < array_count(&asked); n++) {
+		row = array_idx_modifiable(&pull->rows,
+					   *array_idx(&asked, n));
+		result = graph_batch_result(batch, n);
+		if (result->message != NULL &&
+		    (result->message->parent_id == NULL ||
+		     strcmp(result->message->parent_id, env->folder_id) == 0))
+			row->removed = FALSE;
+		else if (result->message != NULL ||
+			 result->failure.error == GRAPH_ERROR_NOT_FOUND) {
+			row->removed = TRUE;
+			row->present = FALSE;
+		} else if (graph_error_is_transient(result->failure.error)) {
+			/* try the whole round again later */
+			*fail_r = result->failure;
+			graph_batch_deinit(&batch);
+			array_free(&asked);
+			return -1;
+		}
+	}
+	pull->asked = batch;
+	pull->asked_rows = p_new(pull->pool, unsigned int,
+				 array_count(&pull->rows) + 1);
+	for (n = 0; n < array_count(&asked); n++)
+		pull->asked_rows[*array_idx(&asked, n)] = n + 1;
+	array_free(&asked);
+	return 0;
+}
+
+struct graph_message *
+msgraph_pull_read(const struct msgraph_pull *pull,
+		  const struct msgraph_pulled *row)
+{
+	struct graph_message *msg = NULL;
+	const char *error;
+	char *json;
+
+	if (row->size == 0 || pull->spool_fd == -1)
+		return NULL;
+	json = i_malloc(row->size);
+	if (pread(pull->spool_fd, json, row->size, row->offset) ==
+	    (ssize_t)row->size)
+		msg = graph_message_parse(json, row->size, &error);
+	i_free(json);
+	return msg;
+}
+
+const struct graph_message *
+msgraph_pull_asked(const struct msgraph_pull *pull,
+		   const struct msgraph_pulled *row)
+{
+	unsigned int n;
+
+	if (pull->asked == NULL)
+		return NULL;
+	n = pull->asked_rows[array_ptr_to_idx(&pull->rows, row)];
+	return n == 0 ? NULL : graph_batch_result(pull->asked, n - 1)->message;
+}
+
+struct msgraph_pull *
+msgraph_pull_run(const struct msgraph_sync_env *env, const char *link,
+		 struct graph_failure *fail_r)
+{
+	struct msgraph_pull *pull = pull_create();
+	struct mail_index_view *view;
+	struct graph_delta *delta;
+	int ret;
+
+	pull->full = link == NULL;
+	delta = graph_delta_init(env->client, env->folder_id, link);
+	ret = pull_pages(env, delta, pull, fail_r);
+	graph_delta_deinit(&delta);
+	if (ret == 0) {
+		view = mail_index_view_open(env->index);
+		ret = pull_complete(env, view, pull, fail_r);
+		mail_index_view_close(&view);
+	}
+	if (ret < 0)
+		msgraph_pull_free(&pull);
+	return pull;
+}

@@ -1,0 +1,211 @@
+/* The order of the steps, nothing else. */
+
+#include "lib.h"
+#include "array.h"
+#include "hash.h"
+#include "mail-index.h"
+#include "graph-client.h"
+#include "msgraph-sync-private.h"
+
+/* local changes may come in while others are sent */
+#define SYNC_ROUNDS_MAX 3
+
+bool msgraph_sync_have_pending(struct mail_index *index)
+{
+	return mail_index_sync_have_any(index, 0);
+}
+
+static void sync_get_state(const struct msgraph_sync_env *env,
+			   struct msgraph_folder_state *state_r)
+{
+	struct mail_index_view *view;
+
+	(void)mail_index_refresh(env->index);
+	view = mail_index_view_open(env->index);
+	msgraph_idmap_get_state(env->idmap, view, state_r);
+	mail_index_view_close(&view);
+}
+
+static struct msgraph_pull *
+sync_pull(const struct msgraph_sync_env *env, enum msgraph_sync_flags flags,
+	  struct graph_failure *fail_r)
+{
+	struct msgraph_folder_state state;
+	struct msgraph_pull *pull;
+
+	sync_get_state(env, &state);
+	if ((flags & MSGRAPH_SYNC_FULL) != 0)
+		state.link = NULL;
+	pull = msgraph_pull_run(env, state.link, fail_r);
+	if (pull == NULL && state.link != NULL &&
+	    fail_r->error == GRAPH_ERROR_TOKEN_GONE) {
+		e_debug(env->event, "delta link lost, listing everything");
+		i_zero(fail_r);
+		pull = msgraph_pull_run(env, NULL, fail_r);
+	}
+	if (pull != NULL)
+		pull->generation = state.generation;
+	return pull;
+}
+
+static int sync_begin(const struct msgraph_sync_env *env,
+		      struct mail_index_sync_ctx **ctx_r,
+		      struct mail_index_view **view_r,
+		      struct mail_index_transaction **trans_r,
+		      const char **error_r)
+{
+	if (mail_index_sync_begin(env->index, ctx_r, view_r, trans_r,
+				  env->index_sync_flags) < 0) {
+		*error_r = mail_index_get_error_message(env->index);
+		return -1;
+	}
+	return 0;
+}
+
+static int sync_apply(const struct msgraph_sync_env *env,
+		      const struct msgraph_pull *pull, pool_t pool,
+		      struct msgraph_sync_result *result, const char **error_r)
+{
+	ARRAY_TYPE(msgraph_pending) pending;
+	struct mail_index_transaction *trans;
+	struct mail_index_sync_ctx *ctx;
+	struct mail_index_view *view;
+	int ret;
+
+	if (sync_begin(env, &ctx, &view, &trans, error_r) < 0)
+		return -1;
+	p_array_init(&pending, pool, 16);
+	msgraph_pending_collect(env, ctx, view, pool, &pending);
+	ret = msgraph_apply(env, view, pull, &pending, result, error_r);
+	/* the pending records stay for the push */
+	mail_index_sync_rollback(&ctx);
+	return ret;
+}
+
+static void sync_mark_recent(const struct msgraph_sync_env *env,
+			     struct mail_index_view *view)
+{
+	const struct mail_index_header *hdr = mail_index_get_header(view);
+	uint32_t seq1, seq2;
+
+	if (env->recent != NULL &&
+	    mail_index_lookup_seq_range(view, hdr->first_recent_uid,
+					hdr->next_uid, &seq1, &seq2))
+		env->recent(env->context, view, seq1, seq2);
+}
+
+/* All of now's pending changes were pushed as they are. */
+static bool sync_all_pushed(const ARRAY_TYPE(msgraph_pending) *now,
+			    const ARRAY_TYPE(msgraph_pending) *pushed)
+{
+	const struct msgraph_pending *n, *p;
+	bool found;
+
+	array_foreach(now, n) {
+		found = FALSE;
+		array_foreach(pushed, p) {
+			if (p->done && msgraph_pending_equals(n, p)) {
+				found = TRUE;
+				break;
+			}
+		}
+		if (!found)
+			return FALSE;
+	}
+	return TRUE;
+}
+
+static void
+sync_expunge(const struct msgraph_sync_env *env, struct mail_index_view *view,
+	     struct mail_index_transaction *trans,
+	     const ARRAY_TYPE(msgraph_pending) *pending,
+	     struct msgraph_sync_result *result)
+{
+	const struct msgraph_pending *p;
+	uint32_t seq;
+
+	array_foreach(pending, p) {
+		if (!p->expunge || !mail_index_lookup_seq(view, p->uid, &seq))
+			continue;
+		mail_index_expunge(trans, seq);
+		result->expunged++;
+		if (env->expunged != NULL && p->id != NULL && !p->moved)
+			env->expunged(env->context, p->uid, p->id);
+	}
+}
+
+/* Collect, and if everything pending has been pushed, commit. Returns 1 when
+   the sync has ended, 0 when pending_r is to be pushed, -1. */
+static int
+sync_round(const struct msgraph_sync_env *env, pool_t pool,
+	   const ARRAY_TYPE(msgraph_pending) *pushed,
+	   ARRAY_TYPE(msgraph_pending) *pending_r,
+	   struct msgraph_sync_result *result, const char **error_r)
+{
+	struct mail_index_transaction *trans;
+	struct mail_index_sync_ctx *ctx;
+	struct mail_index_view *view;
+
+	if (sync_begin(env, &ctx, &view, &trans, error_r) < 0)
+		return -1;
+	sync_mark_recent(env, view);
+	p_array_init(pending_r, pool, 16);
+	msgraph_pending_collect(env, ctx, view, pool, pending_r);
+	if (!sync_all_pushed(pending_r, pushed)) {
+		mail_index_sync_rollback(&ctx);
+		return 0;
+	}
+	sync_expunge(env, view, trans, pending_r, result);
+	if (mail_index_sync_commit(&ctx) < 0) {
+		*error_r = mail_index_get_error_message(env->index);
+		return -1;
+	}
+	result->pushed = array_count(pending_r);
+	return 1;
+}
+
+static int sync_push(const struct msgraph_sync_env *env, pool_t pool,
+		     struct msgraph_sync_result *result, const char **error_r)
+{
+	ARRAY_TYPE(msgraph_pending) pending, pushed;
+	unsigned int i;
+	int ret = 0;
+
+	p_array_init(&pushed, pool, 1);
+	for (i = 0; i <= SYNC_ROUNDS_MAX; i++) {
+		ret = sync_round(env, pool, &pushed, &pending, result,
+				 error_r);
+		if (ret != 0 || i == SYNC_ROUNDS_MAX)
+			break;
+		if (msgraph_push_run(env, &pending, &result->push) < 0)
+			break;
+		pushed = pending;
+	}
+	return ret < 0 ? -1 : 0;
+}
+
+int msgraph_sync_run(const struct msgraph_sync_env *env,
+		     enum msgraph_sync_flags flags,
+		     struct msgraph_sync_result *result_r,
+		     const char **index_error_r)
+{
+	struct msgraph_folder_state state;
+	struct msgraph_pull *pull = NULL;
+	pool_t pool;
+	int ret = 0;
+
+	i_zero(result_r);
+	*index_error_r = NULL;
+	pool = pool_alloconly_create("msgraph sync", 4096);
+	if ((flags & MSGRAPH_SYNC_PULL) != 0)
+		pull = sync_pull(env, flags, &result_r->pull);
+	if (pull != NULL)
+		ret = sync_apply(env, pull, pool, result_r, index_error_r);
+	msgraph_pull_free(&pull);
+	if (ret == 0)
+		ret = sync_push(env, pool, result_r, index_error_r);
+	sync_get_state(env, &state);
+	result_r->synced = state.generation > 0;
+	pool_unref(&pool);
+	return ret;
+}
