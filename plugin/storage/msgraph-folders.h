@@ -2,7 +2,7 @@
 #define MSGRAPH_FOLDERS_H
 
 /* The folder tree of an account: ids, display names, parents, roles. Kept in
-   <root>/folders (JSON, written whole and renamed) so that a new session needs
+   <root>/folders (text, written whole and renamed) so that a new session needs
    no request for what is known; brought up to date by the folder delta. */
 
 #include "graph-folder.h"

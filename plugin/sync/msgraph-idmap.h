@@ -10,6 +10,8 @@
    if neither fits as its SHA-256 with the characters in the side file
    "msgraph.ids", written before the index commit. Ids are case-sensitive. */
 
+#include "guid.h"
+
 struct mail_index;
 struct mail_index_view;
 struct mail_index_transaction;

@@ -9,6 +9,7 @@
    push fail apart: a refused push leaves its records pending and never makes a
    read fail. */
 
+#include "mail-index.h"
 #include "graph-error.h"
 #include "msgraph-idmap.h"
 

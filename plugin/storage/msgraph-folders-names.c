@@ -1,0 +1,187 @@
+/* PURE: display names to storage names. */
+
+#include "lib.h"
+#include "array.h"
+#include "str.h"
+#include "unichar.h"
+#include "graph-client.h"
+#include "msgraph-folders-private.h"
+
+/* deeper than that is a loop or an attack */
+#define DEPTH_MAX 50
+
+static bool needs_escape(unsigned char c)
+{
+	/* '/' separates; the wildcards and controls cannot be in a name that
+	   a client can address; '%' is what we escape with */
+	return c < ' ' || c == 0x7f || c == '/' || c == '%' || c == '*';
+}
+
+const char *msgraph_folder_name_escape(const char *display_name)
+{
+	string_t *str = t_str_new(64);
+	size_t i, len = strlen(display_name);
+
+	for (i = 0; i < len; i++) {
+		unsigned char c = display_name[i];
+
+		/* core treats these as special at either end of a name */
+		if (needs_escape(c) || (i == 0 && (c == '~' || c == '.')) ||
+		    ((i == 0 || i == len - 1) && c == ' '))
+			str_printfa(str, "%%%02x", c);
+		else
+			str_append_c(str, c);
+	}
+	return str_c(str);
+}
+
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+const char *msgraph_folder_name_unescape(const char *component)
+{
+	string_t *str = t_str_new(64);
+	const char *p;
+	int hi, lo;
+
+	for (p = component; *p != '\0'; p++) {
+		if (*p == '%' && (hi = hex_value(p[1])) >= 0 &&
+		    (lo = hex_value(p[2])) >= 0 && hi + lo > 0) {
+			str_append_c(str, hi * 16 + lo);
+			p += 2;
+		} else {
+			str_append_c(str, *p);
+		}
+	}
+	return str_c(str);
+}
+
+static enum graph_folder_role
+role_of(struct msgraph_folders *folders, const char *id)
+{
+	unsigned int i;
+
+	for (i = 0; i < GRAPH_FOLDER_ROLE_COUNT; i++) {
+		if (null_strcmp(folders->roles[i], id) == 0)
+			return (enum graph_folder_role)i;
+	}
+	return GRAPH_FOLDER_ROLE_COUNT;
+}
+
+static bool is_top_level(struct msgraph_folders *folders,
+			 const struct msgraph_folder_entry *entry)
+{
+	const char *root = folders->roles[GRAPH_FOLDER_ROOT];
+
+	if (entry->parent_id == NULL || *entry->parent_id == '\0')
+		return TRUE;
+	if (root != NULL && strcmp(root, "msgfolderroot") != 0)
+		return strcmp(entry->parent_id, root) == 0;
+	/* the root is not known: whose parent is not in the tree */
+	return msgraph_folders_entry(folders, entry->parent_id) == NULL;
+}
+
+/* Data stack; NULL if it is not to be shown. */
+static const char *
+entry_name(struct msgraph_folders *folders,
+	   const struct msgraph_folder_entry *entry, unsigned int depth)
+{
+	const struct msgraph_folder_entry *parent;
+	const char *name, *parent_name;
+
+	if (entry->hidden || depth > DEPTH_MAX || entry->display_name == NULL)
+		return NULL;
+	if (role_of(folders, entry->id) == GRAPH_FOLDER_INBOX)
+		return "INBOX";
+	name = msgraph_folder_name_escape(entry->display_name);
+	if (*name == '\0')
+		return NULL;
+	if (is_top_level(folders, entry)) {
+		/* INBOX is the inbox and nothing else */
+		if (strcasecmp(name, "INBOX") == 0)
+			return t_strdup_printf("%.4s%%%02x", name,
+					       (unsigned char)name[4]);
+		return name;
+	}
+	parent = msgraph_folders_entry(folders, entry->parent_id);
+	if (parent == NULL)
+		return NULL;
+	parent_name = entry_name(folders, parent, depth + 1);
+	return parent_name == NULL ? NULL :
+		t_strconcat(parent_name, "/", name, NULL);
+}
+
+static bool name_is_used(struct msgraph_folders *folders, const char *name)
+{
+	return msgraph_folders_find(folders, name) != NULL;
+}
+
+/* Exchange keeps siblings apart without regard to case, so that this is for
+   servers and moments that do not: escape the last character. */
+static const char *make_unique(struct msgraph_folders *folders,
+			       const char *name)
+{
+	size_t len;
+
+	while (name_is_used(folders, name)) {
+		len = strlen(name);
+		name = t_strdup_printf("%s%%%02x",
+			t_strndup(name, len - 1), (unsigned char)name[len-1]);
+	}
+	return name;
+}
+
+static int entry_cmp(const struct msgraph_folder_entry *a,
+		     const struct msgraph_folder_entry *b)
+{
+	return strcmp(a->id, b->id);
+}
+
+static void mark_parents(struct msgraph_folders *folders)
+{
+	struct msgraph_folder *parent;
+	const struct msgraph_folder *folder;
+
+	array_foreach(&folders->visible, folder) {
+		array_foreach_modifiable(&folders->visible, parent) {
+			if (null_strcmp(parent->id, folder->parent_id) == 0)
+				parent->has_children = TRUE;
+		}
+	}
+}
+
+void msgraph_folders_make_names(struct msgraph_folders *folders)
+{
+	const struct msgraph_folder_entry *entry;
+	struct msgraph_folder *folder;
+	pool_t pool = folders->names_pool;
+
+	array_clear(&folders->visible);
+	p_clear(pool);
+	/* in an order that does not change, so that names do not either */
+	array_sort(&folders->entries, entry_cmp);
+	array_foreach(&folders->entries, entry) T_BEGIN {
+		const char *name = entry_name(folders, entry, 0);
+
+		if (name != NULL &&
+		    role_of(folders, entry->id) != GRAPH_FOLDER_ROOT) {
+			name = p_strdup(pool, make_unique(folders, name));
+			folder = array_append_space(&folders->visible);
+			folder->id = p_strdup(pool, entry->id);
+			folder->parent_id = p_strdup(pool, entry->parent_id);
+			folder->display_name =
+				p_strdup(pool, entry->display_name);
+			folder->storage_name = name;
+			folder->role = role_of(folders, entry->id);
+		}
+	} T_END;
+	mark_parents(folders);
+}

@@ -1,0 +1,41 @@
+#ifndef MSGRAPH_FOLDERS_PRIVATE_H
+#define MSGRAPH_FOLDERS_PRIVATE_H
+
+#include "msgraph-folders.h"
+
+#include <sys/time.h>
+
+/* As Graph tells it; strings on the heap. */
+struct msgraph_folder_entry {
+	char *id, *parent_id, *display_name;
+	bool hidden;
+	bool seen;			/* by the listing under way */
+};
+ARRAY_DEFINE_TYPE(msgraph_folder_entry, struct msgraph_folder_entry);
+ARRAY_DEFINE_TYPE(msgraph_folder, struct msgraph_folder);
+
+struct msgraph_folders {
+	struct msgraph_account *account;
+	char *path;
+	bool loaded, roles_known;
+	char *link;
+	char *roles[GRAPH_FOLDER_ROLE_COUNT];
+	struct timeval refreshed;
+	ARRAY_TYPE(msgraph_folder_entry) entries;
+
+	/* what is shown, made of the entries; names in the pool */
+	ARRAY_TYPE(msgraph_folder) visible;
+	pool_t names_pool;
+};
+
+struct msgraph_folder_entry *
+msgraph_folders_entry(struct msgraph_folders *folders, const char *id);
+
+/* msgraph-folders-names.c: entries to visible. */
+void msgraph_folders_make_names(struct msgraph_folders *folders);
+
+/* msgraph-folders-file.c: returns 1 = read, 0 = no usable file. */
+int msgraph_folders_file_read(struct msgraph_folders *folders);
+void msgraph_folders_file_write(struct msgraph_folders *folders);
+
+#endif

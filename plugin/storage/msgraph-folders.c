@@ -1,0 +1,461 @@
+/* The folder tree: kept, brought up to date, changed. Its names are made in
+   msgraph-folders-names.c, its file is read and written in
+   msgraph-folders-file.c. */
+
+#include "lib.h"
+#include "array.h"
+#include "ioloop.h"
+#include "time-util.h"
+#include "graph-client.h"
+#include "msnet-buf.h"
+#include "msgraph-account.h"
+#include "msgraph-error.h"
+#include "msgraph-folders-private.h"
+
+#include <stdlib.h>
+
+/* Exchange's own limit for a folder's name */
+#define DISPLAY_NAME_MAX_CHARS 255
+
+struct msgraph_folders *msgraph_folders_init(struct msgraph_account *account,
+					     const char *path)
+{
+	struct msgraph_folders *folders = i_new(struct msgraph_folders, 1);
+
+	folders->account = account;
+	folders->path = i_strdup(path);
+	i_array_init(&folders->entries, 32);
+	i_array_init(&folders->visible, 32);
+	folders->names_pool = pool_alloconly_create("msgraph folders", 4096);
+	return folders;
+}
+
+static void entry_free(struct msgraph_folder_entry *entry)
+{
+	i_free(entry->id);
+	i_free(entry->parent_id);
+	i_free(entry->display_name);
+}
+
+static void folders_clear(struct msgraph_folders *folders)
+{
+	struct msgraph_folder_entry *entry;
+
+	array_foreach_modifiable(&folders->entries, entry)
+		entry_free(entry);
+	array_clear(&folders->entries);
+}
+
+void msgraph_folders_deinit(struct msgraph_folders **_folders)
+{
+	struct msgraph_folders *folders = *_folders;
+	unsigned int i;
+
+	if (folders == NULL)
+		return;
+	*_folders = NULL;
+	folders_clear(folders);
+	array_free(&folders->entries);
+	array_free(&folders->visible);
+	pool_unref(&folders->names_pool);
+	for (i = 0; i < GRAPH_FOLDER_ROLE_COUNT; i++)
+		i_free(folders->roles[i]);
+	i_free(folders->link);
+	i_free(folders->path);
+	i_free(folders);
+}
+
+struct msgraph_folder_entry *
+msgraph_folders_entry(struct msgraph_folders *folders, const char *id)
+{
+	struct msgraph_folder_entry *entry;
+
+	array_foreach_modifiable(&folders->entries, entry) {
+		if (strcmp(entry->id, id) == 0)
+			return entry;
+	}
+	return NULL;
+}
+
+static void folders_remove(struct msgraph_folders *folders, const char *id)
+{
+	struct msgraph_folder_entry *entry = msgraph_folders_entry(folders, id);
+
+	if (entry != NULL) {
+		entry_free(entry);
+		array_delete(&folders->entries,
+			     array_ptr_to_idx(&folders->entries, entry), 1);
+	}
+}
+
+static void set_text(char **field, const char *value)
+{
+	if (value != NULL && null_strcmp(*field, value) != 0) {
+		i_free(*field);
+		*field = i_strdup(value);
+	}
+}
+
+/* One row of the delta. Keys that it lacks are as they were. */
+static void folders_take_row(struct msgraph_folders *folders,
+			     const struct graph_folder *row)
+{
+	struct msgraph_folder_entry *entry;
+
+	if (row->removed) {
+		folders_remove(folders, row->id);
+		return;
+	}
+	entry = msgraph_folders_entry(folders, row->id);
+	if (entry == NULL) {
+		entry = array_append_space(&folders->entries);
+		entry->id = i_strdup(row->id);
+	}
+	set_text(&entry->parent_id, row->parent_id);
+	set_text(&entry->display_name, row->display_name);
+	if (row->is_hidden >= 0)
+		entry->hidden = row->is_hidden > 0;
+	if (row->is_search_folder)
+		entry->hidden = TRUE;
+	entry->seen = TRUE;
+}
+
+static void folders_sweep(struct msgraph_folders *folders)
+{
+	unsigned int i = 0;
+
+	while (i < array_count(&folders->entries)) {
+		struct msgraph_folder_entry *entry =
+			array_idx_modifiable(&folders->entries, i);
+
+		if (entry->seen) {
+			i++;
+			continue;
+		}
+		entry_free(entry);
+		array_delete(&folders->entries, i, 1);
+	}
+}
+
+static int folders_get_roles(struct msgraph_folders *folders,
+			     struct graph_failure *fail_r)
+{
+	char *ids[GRAPH_FOLDER_ROLE_COUNT];
+	unsigned int i;
+
+	if (graph_folder_roles(folders->account->client, ids, fail_r) < 0)
+		return -1;
+	for (i = 0; i < GRAPH_FOLDER_ROLE_COUNT; i++) {
+		i_free(folders->roles[i]);
+		folders->roles[i] = i_strdup(ids[i]);
+		free(ids[i]);
+	}
+	folders->roles_known = TRUE;
+	return 0;
+}
+
+static int
+folders_delta(struct msgraph_folders *folders, const char *link, bool *any_r,
+	      struct graph_failure *fail_r)
+{
+	struct graph_folder_delta *delta;
+	struct msgraph_folder_entry *entry;
+	const struct graph_folder *row;
+	int ret;
+
+	array_foreach_modifiable(&folders->entries, entry)
+		entry->seen = FALSE;
+	delta = graph_folder_delta_init(folders->account->client, link);
+	while ((ret = graph_folder_delta_next(delta, &row, fail_r)) > 0) {
+		*any_r = TRUE;
+		folders_take_row(folders, row);
+	}
+	if (ret == 0) {
+		if (link == NULL)
+			folders_sweep(folders);
+		i_free(folders->link);
+		folders->link = i_strdup(graph_folder_delta_link(delta));
+	}
+	graph_folder_delta_deinit(&delta);
+	return ret;
+}
+
+int msgraph_folders_refresh(struct msgraph_folders *folders,
+			    unsigned int max_age_msecs, bool *changed_r,
+			    struct graph_failure *fail_r)
+{
+	struct timeval now;
+	bool any = FALSE, had_roles = folders->roles_known;
+	unsigned int old_count;
+	int ret;
+
+	*changed_r = FALSE;
+	i_gettimeofday(&now);
+	if (folders->refreshed.tv_sec != 0 &&
+	    timeval_diff_msecs(&now, &folders->refreshed) >= 0 &&
+	    timeval_diff_msecs(&now, &folders->refreshed) <
+	    (int)max_age_msecs)
+		return 0;
+	graph_client_set_deadline(folders->account->client, 0);
+	old_count = array_count(&folders->entries);
+	ret = folders_delta(folders, folders->link, &any, fail_r);
+	if (ret < 0 && fail_r->error == GRAPH_ERROR_TOKEN_GONE &&
+	    folders->link != NULL)
+		ret = folders_delta(folders, NULL, &any, fail_r);
+	/* default folders such as Archive appear only when first used */
+	if (ret == 0 && (!had_roles ||
+			 (array_count(&folders->entries) > old_count &&
+			  folders->roles[GRAPH_FOLDER_ARCHIVE] == NULL)))
+		ret = folders_get_roles(folders, fail_r);
+	if (ret < 0)
+		return -1;
+	i_gettimeofday(&folders->refreshed);
+	folders->loaded = TRUE;
+	folders->account->outage_logged = FALSE;
+	if (any || !had_roles) {
+		msgraph_folders_make_names(folders);
+		*changed_r = TRUE;
+		msgraph_folders_file_write(folders);
+	}
+	return 0;
+}
+
+int msgraph_folders_load(struct msgraph_folders *folders,
+			 struct graph_failure *fail_r)
+{
+	bool changed;
+
+	if (folders->loaded)
+		return 0;
+	folders_clear(folders);
+	if (msgraph_folders_file_read(folders) > 0) {
+		folders->loaded = TRUE;
+		msgraph_folders_make_names(folders);
+		return 0;
+	}
+	return msgraph_folders_refresh(folders, 0, &changed, fail_r);
+}
+
+/*
+ * Looking
+ */
+
+const struct msgraph_folder *
+msgraph_folders_find(struct msgraph_folders *folders, const char *storage_name)
+{
+	const struct msgraph_folder *folder;
+
+	array_foreach(&folders->visible, folder) {
+		if (strcmp(folder->storage_name, storage_name) == 0)
+			return folder;
+	}
+	return NULL;
+}
+
+const struct msgraph_folder *
+msgraph_folders_find_id(struct msgraph_folders *folders, const char *id)
+{
+	const struct msgraph_folder *folder;
+
+	array_foreach(&folders->visible, folder) {
+		if (strcmp(folder->id, id) == 0)
+			return folder;
+	}
+	return NULL;
+}
+
+const char *msgraph_folders_role_id(struct msgraph_folders *folders,
+				    enum graph_folder_role role)
+{
+	return folders->roles[role];
+}
+
+unsigned int msgraph_folders_count(struct msgraph_folders *folders)
+{
+	return array_count(&folders->visible);
+}
+
+const struct msgraph_folder *
+msgraph_folders_get(struct msgraph_folders *folders, unsigned int i)
+{
+	return array_idx(&folders->visible, i);
+}
+
+/*
+ * Changing
+ */
+
+/* Split "a/b/c" into parent "a/b" (NULL = top) and display name "c". */
+static const char *name_split(const char *name, const char **parent_r)
+{
+	const char *p = strrchr(name, '/');
+
+	*parent_r = p == NULL ? NULL : t_strdup_until(name, p);
+	return msgraph_folder_name_unescape(p == NULL ? name : p + 1);
+}
+
+static int name_check(const char *display_name, struct graph_failure *fail_r)
+{
+	unsigned int chars = 0;
+	const char *p;
+
+	for (p = display_name; *p != '\0'; p++) {
+		if (((unsigned char)*p & 0xc0) != 0x80)
+			chars++;
+	}
+	if (chars == 0 || chars > DISPLAY_NAME_MAX_CHARS) {
+		graph_failure_set(fail_r, GRAPH_ERROR_REFUSED, chars == 0 ?
+			"a folder needs a name" :
+			"a folder's name may have 255 characters");
+		return -1;
+	}
+	return 0;
+}
+
+static void folders_changed(struct msgraph_folders *folders)
+{
+	msgraph_folders_make_names(folders);
+	msgraph_folders_file_write(folders);
+}
+
+/* Id of the folder to put something in; NULL = the top. Parents that are
+   missing are made. */
+static int folders_parent_id(struct msgraph_folders *folders,
+			     const char *parent, const char **id_r,
+			     struct graph_failure *fail_r)
+{
+	const struct msgraph_folder *folder;
+
+	*id_r = NULL;
+	if (parent == NULL)
+		return 0;
+	folder = msgraph_folders_find(folders, parent);
+	if (folder == NULL &&
+	    msgraph_folders_create(folders, parent, fail_r) < 0)
+		return -1;
+	folder = msgraph_folders_find(folders, parent);
+	if (folder == NULL) {
+		graph_failure_set(fail_r, GRAPH_ERROR_FOLDER_GONE,
+				  "the parent folder cannot be found");
+		return -1;
+	}
+	*id_r = t_strdup(folder->id);
+	return 0;
+}
+
+int msgraph_folders_create(struct msgraph_folders *folders, const char *name,
+			   struct graph_failure *fail_r)
+{
+	const char *parent, *parent_id, *display_name;
+	struct msgraph_folder_entry *entry;
+	char *id;
+	size_t len = strlen(name);
+
+	if (len > 0 && name[len-1] == '/')
+		name = t_strndup(name, len - 1);
+	display_name = name_split(name, &parent);
+	if (name_check(display_name, fail_r) < 0)
+		return -1;
+	if (msgraph_folders_find(folders, name) != NULL) {
+		graph_failure_set(fail_r, GRAPH_ERROR_EXISTS, "it exists");
+		return -1;
+	}
+	if (folders_parent_id(folders, parent, &parent_id, fail_r) < 0)
+		return -1;
+	graph_client_set_deadline(folders->account->client, 0);
+	if (graph_folder_create(folders->account->client, parent_id,
+				display_name, &id, fail_r) < 0)
+		return -1;
+	if (msgraph_folders_entry(folders, id) == NULL) {
+		entry = array_append_space(&folders->entries);
+		entry->id = i_strdup(id);
+		entry->parent_id = i_strdup(parent_id != NULL ? parent_id :
+			folders->roles[GRAPH_FOLDER_ROOT] != NULL ?
+			folders->roles[GRAPH_FOLDER_ROOT] : "");
+		entry->display_name = i_strdup(display_name);
+	}
+	free(id);
+	folders_changed(folders);
+	return 0;
+}
+
+int msgraph_folders_rename(struct msgraph_folders *folders, const char *from,
+			   const char *to, struct graph_failure *fail_r)
+{
+	struct graph_client *client = folders->account->client;
+	const struct msgraph_folder *folder =
+		msgraph_folders_find(folders, from);
+	const char *parent, *parent_id, *display_name, *id, *old_parent;
+	const char *root = folders->roles[GRAPH_FOLDER_ROOT];
+	struct msgraph_folder_entry *entry;
+
+	if (folder == NULL) {
+		graph_failure_set(fail_r, GRAPH_ERROR_FOLDER_GONE, "gone");
+		return -1;
+	}
+	if (folder->role != GRAPH_FOLDER_ROLE_COUNT) {
+		graph_failure_set(fail_r, GRAPH_ERROR_PERM,
+			"a default folder cannot be renamed or moved");
+		return -1;
+	}
+	if (msgraph_folders_find(folders, to) != NULL) {
+		graph_failure_set(fail_r, GRAPH_ERROR_EXISTS, "it exists");
+		return -1;
+	}
+	id = t_strdup(folder->id);
+	entry = msgraph_folders_entry(folders, id);
+	old_parent = t_strdup(entry->parent_id);
+	display_name = name_split(to, &parent);
+	if (name_check(display_name, fail_r) < 0 ||
+	    folders_parent_id(folders, parent, &parent_id, fail_r) < 0)
+		return -1;
+	if (parent_id == NULL)
+		parent_id = root != NULL ? root : "msgfolderroot";
+	graph_client_set_deadline(client, 0);
+	/* the entry may have moved in memory when parents were made */
+	if (strcmp(msgraph_folders_entry(folders, id)->display_name,
+		   display_name) != 0 &&
+	    graph_folder_rename(client, id, display_name, fail_r) < 0)
+		return -1;
+	set_text(&msgraph_folders_entry(folders, id)->display_name,
+		 display_name);
+	if (null_strcmp(old_parent, parent_id) != 0 &&
+	    graph_folder_move(client, id, parent_id, fail_r) < 0) {
+		folders_changed(folders);
+		return -1;
+	}
+	set_text(&msgraph_folders_entry(folders, id)->parent_id, parent_id);
+	folders_changed(folders);
+	return 0;
+}
+
+int msgraph_folders_delete(struct msgraph_folders *folders, const char *name,
+			   struct graph_failure *fail_r)
+{
+	const struct msgraph_folder *folder =
+		msgraph_folders_find(folders, name);
+	const char *id;
+
+	if (folder == NULL) {
+		graph_failure_set(fail_r, GRAPH_ERROR_FOLDER_GONE, "gone");
+		return -1;
+	}
+	if (folder->role != GRAPH_FOLDER_ROLE_COUNT) {
+		graph_failure_set(fail_r, GRAPH_ERROR_PERM,
+				  "a default folder cannot be deleted");
+		return -1;
+	}
+	if (folder->has_children) {
+		/* Graph would take them along */
+		graph_failure_set(fail_r, GRAPH_ERROR_REFUSED,
+			"the folder has subfolders: delete those first");
+		return -1;
+	}
+	id = t_strdup(folder->id);
+	graph_client_set_deadline(folders->account->client, 0);
+	if (graph_folder_delete(folders->account->client, id, fail_r) < 0)
+		return -1;
+	folders_remove(folders, id);
+	folders_changed(folders);
+	return 0;
+}
