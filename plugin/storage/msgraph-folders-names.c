@@ -145,6 +145,12 @@ static int entry_cmp(const struct msgraph_folder_entry *a,
 	return strcmp(a->id, b->id);
 }
 
+static int folder_cmp(const struct msgraph_folder *a,
+		      const struct msgraph_folder *b)
+{
+	return strcmp(a->storage_name, b->storage_name);
+}
+
 static void mark_parents(struct msgraph_folders *folders)
 {
 	struct msgraph_folder *parent;
@@ -183,5 +189,7 @@ void msgraph_folders_make_names(struct msgraph_folders *folders)
 			folder->role = role_of(folders, entry->id);
 		}
 	} T_END;
+	/* parents before their children, as the list wants them */
+	array_sort(&folders->visible, folder_cmp);
 	mark_parents(folders);
 }

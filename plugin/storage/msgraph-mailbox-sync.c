@@ -183,13 +183,15 @@ msgraph_mailbox_sync_init(struct mailbox *box, enum mailbox_sync_flags flags)
 	if (!box->opened && mailbox_open(box) < 0)
 		return index_mailbox_sync_init(box, flags, TRUE);
 
-	/* Fast syncs follow every command and an expunge only sends what is
-	   pending: both ask Graph for nothing. SELECT, NOOP, CHECK, STATUS and
+	/* Fast syncs follow every command, an expunge only sends what is
+	   pending, and where no expunges may be shown the answer would be half
+	   of it: these ask Graph for nothing. SELECT, NOOP, CHECK, STATUS and
 	   IDLE do ask. */
 	if ((flags & MAILBOX_SYNC_FLAG_FORCE_RESYNC) != 0)
 		sync_flags = MSGRAPH_SYNC_PULL | MSGRAPH_SYNC_FULL;
 	else if ((flags & (MAILBOX_SYNC_FLAG_FAST |
-			   MAILBOX_SYNC_FLAG_EXPUNGE)) == 0 ||
+			   MAILBOX_SYNC_FLAG_EXPUNGE |
+			   MAILBOX_SYNC_FLAG_NO_EXPUNGES)) == 0 ||
 		 !msgraph_mailbox_was_synced(mbox))
 		sync_flags = MSGRAPH_SYNC_PULL;
 

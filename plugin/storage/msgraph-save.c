@@ -315,6 +315,7 @@ msgraph_save_open_dest(struct msgraph_save_context *ctx, uoff_t size)
 {
 	struct mail *mail = ctx->ctx.dest_mail;
 	struct index_mail *imail = INDEX_MAIL(mail);
+	struct istream *input;
 
 	if (imail->data.stream != NULL)
 		return;
@@ -324,8 +325,10 @@ msgraph_save_open_dest(struct msgraph_save_context *ctx, uoff_t size)
 	i_stream_set_name(imail->data.stream, "message being saved");
 	imail->data.physical_size = size;
 	imail->data.virtual_size = size;
-	/* not read, but the stream is there */
+	/* not read, but the stream is there; closing the mail wants it to be
+	   initialized */
 	mail->mail_stream_accessed = TRUE;
+	(void)index_mail_init_stream(imail, NULL, NULL, &input);
 }
 
 static void msgraph_save_cache_date(struct msgraph_save_context *ctx,

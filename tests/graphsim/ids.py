@@ -21,10 +21,9 @@ def _b64(data):
 def immutable(mailbox, number):
     """68 characters. Every second one differs from its neighbour in letter
     case alone, the trap that case-folding stores fall into."""
-    digest = bytearray(_digest("imm", mailbox, number // 2)[:51])
-    text = "AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0" + _b64(bytes(digest))[:31]
-    tail = "AbC" if number % 2 else "aBc"
-    return (text + tail)[:66] + ("AA" if len(text) >= 63 else "AAAA")
+    digest = _digest("imm", mailbox, number // 2)[:30]
+    text = "AAkALgAAAAAAHYQDEapmEc2byACqAC-" + _b64(digest)[:32]
+    return text + ("AbC" if number % 2 else "aBc") + "AA"
 
 
 def default(mailbox, folder, number, version):

@@ -1,0 +1,303 @@
+"""Simulator, msgraph-oauthd and a private Dovecot, started and stopped by the
+tests. Nothing is installed; everything lies in one directory."""
+
+import http.cookiejar
+import imaplib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))))
+BUILD = os.environ.get("MSGRAPH_BUILD_DIR", os.path.join(ROOT, "build"))
+MODULES = "/usr/lib/dovecot/modules"
+MAIL_UID = 29765
+CLIENT_ID = "0c0ffee0-1111-2222-3333-444455556666"
+SECRET = "the-client-secret-value"
+PASSWORD = "imap-password"
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for(what, check, seconds=20):
+    end = time.time() + seconds
+    while time.time() < end:
+        if check():
+            return
+        time.sleep(0.05)
+    raise RuntimeError(f"{what}: not within {seconds} s")
+
+
+class Rig:
+    def __init__(self, path, users=("alice@example.com",), sim_args=(),
+                 settings=None, broker_users=True):
+        self.path = str(path)
+        self.users = list(users)
+        self.settings = dict(settings or {})
+        os.makedirs(self.path, exist_ok=True)
+        os.chmod(self.path, 0o755)
+        self.imap_port, self.http_port = free_port(), free_port()
+        self.processes = {}
+        self.sim_args = list(sim_args)
+        self.log_seen = 0
+
+    def file(self, *names):
+        return os.path.join(self.path, *names)
+
+    def write(self, name, text, mode=0o644):
+        with open(self.file(name), "w", encoding="utf-8") as f:
+            f.write(text)
+        os.chmod(self.file(name), mode)
+        return self.file(name)
+
+    # processes
+
+    def _start(self, name, argv, env=None):
+        log = open(self.file(name + ".out"), "ab")
+        self.processes[name] = subprocess.Popen(
+            argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+            env=env, start_new_session=True)
+
+    def stop(self, name):
+        proc = self.processes.pop(name, None)
+        if proc is None:
+            return
+        proc.terminate()
+        try:
+            proc.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(proc.pid, signal.SIGKILL)
+            proc.wait()
+
+    def output(self, name):
+        with open(self.file(name + ".out"), errors="replace") as f:
+            return f.read()
+
+    def start(self):
+        self.write("secret", SECRET + "\n", 0o600)
+        self.start_sim()
+        self.start_oauthd()
+        for user in self.users:
+            self.link(user)
+        self.start_dovecot()
+        return self
+
+    def close(self):
+        for name in ("dovecot", "oauthd", "sim"):
+            self.stop(name)
+
+    # simulator
+
+    def start_sim(self, port=0):
+        argv = ["/usr/bin/python3", "-m", "graphsim", "--listen",
+                f"127.0.0.1:{port}", "--make-ca", self.file("ca"),
+                "--client-id", CLIENT_ID, "--client-secret-file",
+                self.file("secret"), "--redirect-uri", self.redirect_uri()]
+        for user in self.users:
+            argv += ["--user", user]
+        open(self.file("sim.out"), "w").close()
+        self._start("sim", argv + self.sim_args,
+                    dict(os.environ, PYTHONPATH=os.path.join(ROOT, "tests")))
+        wait_for("simulator", lambda: "READY" in self.output("sim"))
+        self.url = re.search(r"url=(\S+)", self.output("sim")).group(1)
+        self.context = ssl.create_default_context(
+            cafile=self.file("ca", "ca.pem"))
+
+    def sim(self, op, **data):
+        req = urllib.request.Request(
+            f"{self.url}/_sim/{op}", json.dumps(data).encode(),
+            {"Content-Type": "application/json"})
+        with urllib.request.urlopen(req, context=self.context) as resp:
+            return json.load(resp)
+
+    def requests(self, inner=False):
+        """What Graph was asked since the last clear."""
+        return [e for e in self.sim("log")["log"]
+                if e["inner"] == inner and e["path"].startswith("/v1.0")]
+
+    def messages(self, user=None, folder=None):
+        state = self.sim("state", user=user or self.users[0])
+        return [m for m in state["messages"]
+                if folder is None or folder in (m["folder"], m["role"])]
+
+    # oauthd
+
+    def redirect_uri(self):
+        return (f"http://127.0.0.1:{self.http_port}/api/v2/core/"
+                "user_authorization_callback")
+
+    def start_oauthd(self):
+        self.write("oauthd.conf", f"""
+client_id = {CLIENT_ID}
+client_secret_file = {self.file("secret")}
+login_url = {self.url}
+graph_url = {self.url}
+ca_file = {self.file("ca", "ca.pem")}
+public_url = http://127.0.0.1:{self.http_port}
+listen = 127.0.0.1:{self.http_port}
+broker = {self.file("broker.sock")}
+broker_mode = 0666
+broker_users = {MAIL_UID}
+store = {self.file("accounts.sqlite")}
+key_file = {self.file("seal.key")}
+""")
+        open(self.file("oauthd.out"), "w").close()
+        self._start("oauthd", [
+            os.path.join(BUILD, "src/callback/msgraph-oauthd"), "-c",
+            self.file("oauthd.conf")])
+        wait_for("oauthd", lambda: "ready" in self.output("oauthd"))
+
+    def ctl(self, *args):
+        return subprocess.run(
+            [os.path.join(BUILD, "src/tool/msgraphctl"), "--socket",
+             self.file("broker.sock"), *args], stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, timeout=60)
+
+    def link(self, user):
+        url = self.ctl("link", user).stdout.strip()
+        status, page = Browser(self.context).follow(url, user)
+        assert status == 200 and "linked" in page, (status, page)
+
+    # dovecot
+
+    def start_dovecot(self):
+        os.makedirs(self.file("mail"), exist_ok=True)
+        os.chown(self.file("mail"), MAIL_UID, MAIL_UID)
+        modules = self.file("modules")
+        if not os.path.isdir(modules):
+            os.makedirs(modules)
+            for name in os.listdir(MODULES):
+                os.symlink(os.path.join(MODULES, name),
+                           os.path.join(modules, name))
+            plugin = os.path.join(
+                BUILD, "plugin/.libs/lib20_msgraph_plugin.so")
+            shutil.copy(plugin, modules)
+        passwd = "".join(
+            f"{u}:{{PLAIN}}{PASSWORD}:{MAIL_UID}:{MAIL_UID}::"
+            f"{self.file('mail', u)}::\n" for u in self.users)
+        self.write("passwd", passwd)
+        settings = {
+            "msgraph_broker": self.file("broker.sock"),
+            "msgraph_url": self.url,
+            "msgraph_ca_file": self.file("ca", "ca.pem"),
+            "msgraph_request_timeout": "10s", "msgraph_poll_interval": "2s"}
+        settings.update(self.settings)
+        extra = "\n".join(f"  {k} = {v}" for k, v in settings.items())
+        self.write("dovecot.conf", f"""
+base_dir = {self.file("run")}
+state_dir = {self.file("run")}
+log_path = {self.file("dovecot.log")}
+protocols = imap
+listen = 127.0.0.1
+ssl = no
+disable_plaintext_auth = no
+first_valid_uid = {MAIL_UID}
+mail_plugin_dir = {modules}
+mail_plugins = msgraph
+mail_location = msgraph:~/msgraph
+mail_log_prefix = "%s(%u)<%p>: "
+default_internal_user = dovecot
+default_login_user = dovenull
+service imap-login {{
+  inet_listener imap {{
+    port = {self.imap_port}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+}}
+service anvil {{
+  chroot =
+}}
+passdb {{
+  driver = passwd-file
+  args = {self.file("passwd")}
+}}
+userdb {{
+  driver = passwd-file
+  args = {self.file("passwd")}
+}}
+namespace inbox {{
+  inbox = yes
+  separator = /
+}}
+plugin {{
+{extra}
+}}
+""")
+        self._start("dovecot", ["dovecot", "-F", "-c",
+                                self.file("dovecot.conf")])
+        wait_for("dovecot", self._port_open)
+
+    def _port_open(self):
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", self.imap_port)) == 0
+
+    def restart_dovecot(self):
+        self.stop("dovecot")
+        self.start_dovecot()
+
+    def imap(self, user=None):
+        conn = imaplib.IMAP4("127.0.0.1", self.imap_port, timeout=60)
+        conn.login(user or self.users[0], PASSWORD)
+        return conn
+
+    def log_errors(self):
+        """New lines of the Dovecot log that must not be there."""
+        try:
+            with open(self.file("dovecot.log"), errors="replace") as f:
+                text = f.read()
+        except FileNotFoundError:
+            return []
+        lines = text[self.log_seen:].splitlines()
+        self.log_seen = len(text)
+        return [l for l in lines if re.search(
+            r"Panic|Fatal|[Ii]nternal error|BUG|Error:|Bearer|EwB", l)]
+
+
+class Browser:
+    """Follows redirects and posts forms, with cookies."""
+
+    def __init__(self, context):
+        self.jar = http.cookiejar.CookieJar()
+        self.opener = urllib.request.build_opener(
+            urllib.request.HTTPSHandler(context=context),
+            urllib.request.HTTPCookieProcessor(self.jar))
+
+    def open(self, url, data=None):
+        try:
+            resp = self.opener.open(url, data, timeout=30)
+        except urllib.error.HTTPError as err:
+            resp = err
+        return resp.status, resp.url, resp.read().decode()
+
+    def follow(self, url, user, decision="accept"):
+        data = None
+        for _ in range(10):
+            status, url, page = self.open(url, data)
+            form = re.search(r'<form method="post" action="([^"]*)">(.*?)'
+                             r'</form>', page, re.S)
+            if not form:
+                return status, page
+            fields = dict(re.findall(
+                r'name="(\w+)" value="([^"]*)"', form.group(2)))
+            fields = {k: v.replace("&amp;", "&").replace("&quot;", '"')
+                      for k, v in fields.items()}
+            fields.update(user=user, decision=decision)
+            if form.group(1):
+                url = form.group(1).replace("&amp;", "&")
+            data = urllib.parse.urlencode(fields).encode()
+        raise RuntimeError("too many pages")
