@@ -47,6 +47,8 @@ struct msgraph_cache {
 	struct mail_cache_field fields[FIELD_COUNT];
 	struct mail_cache_field headers[HEADER_COUNT];
 
+	/* the cache view looks into it as long as it is open */
+	struct mail_index_view *index_view;
 	struct mail_cache_view *view;
 	struct mail_cache_transaction_ctx *trans;
 };
@@ -88,18 +90,17 @@ struct msgraph_cache *msgraph_cache_init(struct mail_index *index)
 void msgraph_cache_begin(struct msgraph_cache *cache,
 			 struct mail_index_transaction *trans)
 {
-	struct mail_index_view *view =
-		mail_index_transaction_open_updated_view(trans);
-
-	cache->view = mail_cache_view_open(cache->cache, view);
+	cache->index_view = mail_index_transaction_open_updated_view(trans);
+	cache->view = mail_cache_view_open(cache->cache, cache->index_view);
 	cache->trans = mail_cache_get_transaction(cache->view, trans);
-	mail_index_view_close(&view);
 }
 
 void msgraph_cache_end(struct msgraph_cache *cache)
 {
 	if (cache->view != NULL)
 		mail_cache_view_close(&cache->view);
+	if (cache->index_view != NULL)
+		mail_index_view_close(&cache->index_view);
 	cache->trans = NULL;
 }
 
