@@ -11,6 +11,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.parse
@@ -42,12 +43,12 @@ def wait_for(what, check, seconds=20):
 
 
 class Rig:
-    def __init__(self, path, users=("alice@example.com",), sim_args=(),
-                 settings=None, broker_users=True):
-        self.path = str(path)
+    def __init__(self, users=("alice@example.com",), sim_args=(),
+                 settings=None):
+        # short, for the UNIX sockets, and open for Dovecot's users
+        self.path = tempfile.mkdtemp(prefix="mg", dir="/tmp")
         self.users = list(users)
         self.settings = dict(settings or {})
-        os.makedirs(self.path, exist_ok=True)
         os.chmod(self.path, 0o755)
         self.imap_port, self.http_port = free_port(), free_port()
         self.processes = {}
@@ -98,6 +99,7 @@ class Rig:
     def close(self):
         for name in ("dovecot", "oauthd", "sim"):
             self.stop(name)
+        shutil.rmtree(self.path, ignore_errors=True)
 
     # simulator
 

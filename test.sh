@@ -1,0 +1,102 @@
+#!/bin/bash
+# Installs what is missing and runs every test. The last line counts them.
+set -u
+cd "$(dirname "$0")" || exit 1
+root=$PWD
+. tests/lib/packages.sh
+
+usage="usage: ./test.sh [--only unit|sim|e2e|lint|dist] [--dir DIR]"
+only= dir=
+while [ $# -gt 0 ]; do
+	case $1 in
+	--only) only=${2:?$usage}; shift 2;;
+	--dir) dir=${2:?$usage}; shift 2;;
+	*) echo "$usage" >&2; exit 64;;
+	esac
+done
+packages_install $PACKAGES_BUILD $PACKAGES_SIM $PACKAGES_TEST || exit 1
+if [ -z "$dir" ]; then
+	dir=$(mktemp -d /tmp/msgraph-test.XXXXXX)
+	trap 'rm -rf "$dir"' EXIT
+fi
+
+passed=0 failed=0 skipped=0
+
+wanted() { [ -z "$only" ] || [ "$only" = "$1" ]; }
+
+# step NAME COMMAND...: one test
+step() {
+	local name=$1
+	shift
+	if "$@" > "$dir/log" 2>&1; then
+		echo "ok   $name"
+		passed=$((passed + 1))
+	else
+		echo "FAIL $name"
+		tail -40 "$dir/log"
+		failed=$((failed + 1))
+		return 1
+	fi
+}
+
+# pytest_step NAME DIR: adds pytest's own counts
+pytest_step() {
+	echo "---- $1"
+	/usr/bin/python3 -m pytest -q -p no:cacheprovider "$2" 2>&1 |
+		tee "$dir/log" | tail -40
+	local last
+	last=$(grep -E '(passed|failed|error).* in ' "$dir/log" | tail -1)
+	count() { echo "$last" | grep -oE "[0-9]+ $1" | grep -oE '[0-9]+' ||
+		echo 0; }
+	passed=$((passed + $(count passed)))
+	failed=$((failed + $(count failed) + $(count 'error')))
+	skipped=$((skipped + $(count skipped)))
+	[ -n "$last" ] || failed=$((failed + 1))
+}
+
+# make check, each program a test
+unit() {
+	echo "---- unit tests"
+	(cd "$dir/build/tree" && make -j"$(nproc)" -k check) > "$dir/log" 2>&1
+	grep -E '^(PASS|FAIL|SKIP|ERROR): ' "$dir/log" | sort
+	passed=$((passed + $(grep -c '^PASS: ' "$dir/log")))
+	skipped=$((skipped + $(grep -c '^SKIP: ' "$dir/log")))
+	local bad
+	bad=$(grep -cE '^(FAIL|ERROR): ' "$dir/log")
+	failed=$((failed + bad))
+	if [ "$bad" != 0 ]; then
+		find "$dir/build/tree" -name 'test-*.log' | xargs tail -n 30
+	fi
+	if ! grep -q '^PASS: ' "$dir/log"; then
+		tail -40 "$dir/log"
+		failed=$((failed + 1))
+	fi
+}
+
+export MSGRAPH_BUILD_DIR=$dir/build/tree
+step "build with gcc, no warnings" \
+	build_tree "$root" "$dir/build" --enable-werror ||
+	{ echo "$passed passed, $failed failed, $skipped skipped"; exit 1; }
+if wanted unit; then
+	unit
+fi
+if wanted lint; then
+	step "layers" sh tests/layers.sh
+	step "build with clang, no warnings" \
+		build_tree "$root" "$dir/clang" CC=clang --enable-werror
+	step "cppcheck" cppcheck -q --error-exitcode=1 --inline-suppr \
+		--std=c11 -j2 src plugin
+	step "manual pages" mandoc -Tlint -W error src/callback/*.8 src/tool/*.1
+fi
+if wanted sim; then
+	pytest_step "simulator" tests/graphsim/tests
+fi
+if wanted e2e; then
+	pytest_step "end to end" tests/e2e
+fi
+if wanted dist; then
+	step "make distcheck" make -C "$dir/build/tree" -j"$(nproc)" distcheck \
+		NOVALGRIND=1
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]

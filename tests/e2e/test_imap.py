@@ -1,0 +1,477 @@
+"""An Office 365 mailbox by IMAP: Dovecot, our plugin and the simulator."""
+
+import email
+import email.policy
+import glob
+import imaplib
+import os
+import random
+import re
+import subprocess
+import time
+
+import pytest
+
+from rig import PASSWORD, ROOT, Rig
+
+CORPUS = os.path.join(os.path.dirname(ROOT), "shared", "corpus")
+MESSAGE = (b"From: Ann <ann@example.net>\r\nTo: bob@example.com\r\n"
+           b"Subject: Stored =?utf-8?q?=C3=A9?=\r\nMessage-ID: <%d@example"
+           b".net>\r\nDate: Tue, 01 Sep 2020 10:00:00 +0200\r\nX-Odd:  two\r\n"
+           b"\r\nBody of the message\r\n..with dots\r\n")
+
+
+@pytest.fixture(scope="module")
+def rig():
+    rig = Rig(users=("alice@example.com", "bob@example.com"),
+              sim_args=["--sample", "--locale", "de"]).start()
+    yield rig
+    rig.close()
+
+
+@pytest.fixture(autouse=True)
+def clean_log(rig):
+    rig.log_errors()
+    rig.sim("faults/clear")
+    yield
+    rig.sim("faults/clear")
+    assert rig.log_errors() == []
+
+
+@pytest.fixture
+def imap(rig):
+    conn = rig.imap()
+    yield conn
+    try:
+        conn.logout()
+    except imaplib.IMAP4.abort:
+        pass
+
+
+def ok(answer):
+    assert answer[0] == "OK", answer
+    return answer[1]
+
+
+def bodies(conn, what="BODY.PEEK[]", ids="1:*"):
+    return [part[1] for part in ok(conn.fetch(ids, f"(UID {what})"))
+            if isinstance(part, tuple)]
+
+
+def test_list_special_use(imap):
+    lines = b"\n".join(ok(imap.list())).decode()
+    for name, use in (("Entw&APw-rfe", "Drafts"),
+                      ("Gesendete Elemente", "Sent"), ("Archiv", "Archive"),
+                      ("Junk-E-Mail", "Junk")):
+        assert re.search(rf"\\{use}\).*{re.escape(name)}", lines), lines
+    assert re.search(r'"/" "?INBOX', lines)
+    assert "Posteingang" not in lines
+    assert "Projects/Harbour bridge" in lines
+
+
+def test_request_counts(rig, imap):
+    ok(imap.select())
+    rig.sim("log/clear")
+    ok(imap.fetch("1:*", "(FLAGS ENVELOPE INTERNALDATE)"))
+    ok(imap.fetch("1:*", "(UID RFC822.SIZE BODY.PEEK[HEADER.FIELDS (FROM TO "
+                  "CC SUBJECT DATE MESSAGE-ID REFERENCES IN-REPLY-TO "
+                  "CONTENT-TYPE)])"))
+    ok(imap.sort("DATE", "UTF-8", "ALL"))
+    ok(imap.thread("REFERENCES", "UTF-8", "ALL"))
+    assert rig.requests() == []
+    ok(imap.select())
+    assert len(rig.requests()) == 1
+    ok(imap.noop())
+    assert len(rig.requests()) == 2
+    rig.sim("log/clear")
+    ok(imap.store("1:10", "+FLAGS", "(\\Answered)"))
+    assert len(rig.requests()) == 1
+
+
+def test_bodies_are_stable_and_sized(imap):
+    ok(imap.select())
+    first = bodies(imap)
+    assert first == bodies(imap) and len(first) > 10
+    sizes = re.findall(rb"RFC822.SIZE (\d+)",
+                       b" ".join(ok(imap.fetch("1:*", "(RFC822.SIZE)"))))
+    assert [int(s) for s in sizes] == [len(b) for b in first]
+    chunks = b"".join(
+        bodies(imap, f"BODY.PEEK[]<{n}.97>", "2")[0]
+        for n in range(0, len(first[1]), 97))
+    assert chunks == first[1]
+
+
+def test_size_estimate_is_never_too_small(rig):
+    conn = rig.imap("bob@example.com")
+    ok(conn.select())
+    sizes = re.findall(rb"RFC822.SIZE (\d+)",
+                       b" ".join(ok(conn.fetch("1:*", "(RFC822.SIZE)"))))
+    for size, body in zip(sizes, bodies(conn)):
+        assert int(size) >= len(body)
+    conn.logout()
+
+
+def test_store_both_ways(rig, imap):
+    ok(imap.select())
+    ok(imap.store("1", "+FLAGS", "(\\Flagged $Forwarded my_tag plain)"))
+    ok(imap.store("2", "-FLAGS", "(\\Seen)"))
+    uid = re.search(rb"UID (\d+)", ok(imap.fetch("1", "(UID)"))[0])
+    assert uid
+    inbox = sorted(rig.messages(folder="inbox"), key=lambda m: m["received"])
+    assert inbox[0]["flag"] == "flagged" and inbox[0]["verb"] in (102, 104)
+    assert set(inbox[0]["categories"]) >= {"my tag", "plain"}
+    assert not inbox[1]["isRead"]
+    rig.sim("patch", id=inbox[2]["id"], isRead=False, flag="flagged",
+            categories=["Blue (sea)"], verb=104)
+    ok(imap.noop())
+    flags = ok(imap.fetch("3", "(FLAGS)"))[0]
+    assert b"\\Flagged" in flags and b"$Forwarded" in flags
+    assert b"Blue_=28sea=29" in flags and b"\\Seen" not in flags
+
+
+def test_append_is_kept(rig, imap):
+    message = MESSAGE % 1
+    ok(imap.select())
+    answer = imap.append("INBOX", "(\\Seen kw)",
+                         '"02-Jan-2021 03:04:05 +0000"', message)
+    uid = re.search(rb"APPENDUID \d+ (\d+)", ok(answer)[0]).group(1)
+    stored = [m for m in rig.messages(folder="inbox")
+              if m["internetMessageId"] == "<1@example.net>"]
+    assert len(stored) == 1 and not stored[0]["isDraft"]
+    assert stored[0]["received"] == 1609556645 and stored[0]["isRead"]
+    assert stored[0]["categories"] == ["kw"]
+    data = ok(imap.uid("FETCH", uid.decode(),
+                       "(INTERNALDATE FLAGS BODY.PEEK[])"))[0]
+    assert data[1] == message
+    assert b'"02-Jan-2021 03:04:05 +0000"' in data[0]
+    ok(imap.noop())
+    assert len(rig.messages(folder="inbox")) == len(ok(imap.search(
+        None, "ALL"))[0].split())
+
+
+def test_append_draft_and_big(rig, imap):
+    ok(imap.append('"Entw&APw-rfe"', "(\\Draft)", None, MESSAGE % 2))
+    assert [m["isDraft"] for m in rig.messages(folder="drafts")] == [True]
+    big = email.message.EmailMessage(policy=email.policy.SMTP)
+    big["Subject"], big["From"] = "big", "a@example.net"
+    big.set_content("see attachment\n")
+    data = random.Random(1).randbytes(5_000_000)
+    big.add_attachment(data, maintype="application", subtype="octet-stream",
+                       filename="big.bin")
+    raw = big.as_bytes()
+    ok(imap.append("Archiv", None, None, raw))
+    stored = [m for m in rig.messages(folder="archive")
+              if m["subject"] == "big"]
+    assert stored[0]["attachments"][0]["size"] == len(data)
+    ok(imap.select("Archiv"))
+    assert raw in bodies(imap)
+
+
+def test_copy_move_expunge(rig, imap):
+    ok(imap.create("Target"))
+    ok(imap.select())
+    before = len(rig.messages(folder="inbox"))
+    assert b"COPYUID" in ok(imap.copy("1:2", "Target"))[0]
+    ok(imap._simple_command("MOVE", "3:4", "Target"))
+    assert len(rig.messages(folder="Target")) == 4
+    assert len(rig.messages(folder="inbox")) == before - 2
+    ok(imap.store("1", "+FLAGS", "(\\Deleted)"))
+    ok(imap.expunge())
+    assert len(rig.messages(folder="inbox")) == before - 3
+    assert len(rig.messages(folder="recoverableitemsdeletions")) == 1
+    assert len(rig.messages(folder="Target")) == 4
+    ok(imap.select("Target"))
+    assert len(bodies(imap)) == 4
+
+
+def test_folders(rig, imap):
+    for name in ("A", "A/B", '"With space &- and %"', '"2024*"'):
+        ok(imap.create(name)) if "*" not in name else imap.create(name)
+    ok(imap.rename("A/B", "B-moved"))
+    assert "B-moved" in [f["path"] for f in rig.sim("state")["folders"]]
+    ok(imap.subscribe("B-moved"))
+    assert b"B-moved" in b"".join(ok(imap.lsub()))
+    ok(imap.delete("B-moved"))
+    ok(imap.delete("A"))
+    rig.sim("folder", op="create", path="Slash")
+    rig.sim("folder", op="rename", path="Slash", name="a/b 100% \U0001f600")
+    time.sleep(1.1)
+    lines = b"\n".join(ok(imap.list())).decode()
+    assert "a%2fb 100%25" in lines
+    for bad, text in (("NoSuch", "NO"), ("x" * 400, "NO")):
+        answer = imap.select(bad) if text == "NO" and bad == "NoSuch" \
+            else imap.create(bad)
+        assert answer[0] == "NO" and len(answer[1][0]) > 20
+    ok(imap.noop())
+
+
+def test_status_search_idle(rig, imap):
+    ok(imap.select())
+    rig.sim("deliver", count=1)
+    status = ok(imap.status("INBOX", "(MESSAGES UNSEEN)"))[0]
+    assert str(len(rig.messages(folder="inbox"))).encode() in status
+    ok(imap.noop())
+    assert ok(imap.search(None, "SUBJECT", "delivered"))[0]
+    assert ok(imap.search(None, "BODY", "Hello"))[0]
+    imap.send(b"x IDLE\r\n")
+    assert b"idling" in imap.readline()
+    rig.sim("deliver", count=1)
+    imap.sock.settimeout(15)
+    assert b"EXISTS" in imap.readline()
+    imap.send(b"DONE\r\n")
+    while not imap.readline().startswith(b"x OK"):
+        pass
+
+
+def test_uids_survive(rig, imap):
+    ok(imap.select())
+    uids = ok(imap.fetch("1:*", "(UID)"))
+    validity = imap.response("UIDVALIDITY")[1]
+    imap.logout()
+    rig.restart_dovecot()
+    conn = rig.imap()
+    ok(conn.select())
+    assert ok(conn.fetch("1:*", "(UID)")) == uids
+    assert conn.response("UIDVALIDITY")[1] == validity
+    rig.sim("lose-tokens")
+    ok(conn.noop())
+    assert ok(conn.fetch("1:*", "(UID)")) == uids
+    conn.logout()
+
+
+@pytest.mark.parametrize("fault", [
+    {"status": 429, "code": "ApplicationThrottled", "retry_after": 1},
+    {"status": 503, "code": "UnknownError"},
+    {"status": 401, "code": "InvalidAuthenticationToken"},
+    {"reset": True}, {"reset": True, "phase": "after"},
+    {"status": 410, "code": "syncStateNotFound", "path": "delta"},
+])
+def test_one_fault_is_not_noticed(rig, imap, fault):
+    ok(imap.select())
+    rig.sim("deliver", count=1)
+    rig.sim("fault", **fault)
+    ok(imap.noop())
+    count = int(imap.response("EXISTS")[1][-1])
+    assert count == len(rig.messages(folder="inbox"))
+    rig.sim("fault", **dict(fault, path="value"))
+    ok(imap.fetch(str(count), "(BODY.PEEK[])"))
+
+
+def test_lost_answer_of_a_create(rig, imap):
+    ok(imap.select())
+    before = len(rig.messages(folder="inbox"))
+    rig.sim("fault", method="POST", path="messages$", phase="after",
+            reset=True)
+    ok(imap.append("INBOX", None, None, MESSAGE % 77))
+    assert len(rig.messages(folder="inbox")) == before + 1
+    ok(imap.noop())
+    assert int(imap.response("EXISTS")[1][-1]) == before + 1
+
+
+def test_refusals_have_a_text(rig, imap):
+    ok(imap.select())
+    rig.sim("fault", method="POST", path="messages$", status=400,
+            code="ErrorInvalidRecipients", message="no", count=9)
+    answer = imap.append("INBOX", None, None, MESSAGE % 99)
+    assert answer[0] == "NO" and b"Microsoft 365" in answer[1][0]
+    rig.sim("faults/clear")
+    rig.sim("fault", path="value", status=404, code="ErrorItemNotFound")
+    rig.sim("deliver", count=1)
+    ok(imap.noop())
+    ok(imap.noop())
+
+
+def test_switches(rig):
+    """Every position of what is uncertain about Graph."""
+    for name, value in (("delta_expand", "refused"),
+                        ("delta_expand", "ignored"),
+                        ("delta_expand", "plain"),
+                        ("delta_rows", "partial"), ("bool_strings", "yes"),
+                        ("removed_reason", "changed"),
+                        ("delta_page_max", "3"),
+                        ("delta_empty_pages", "yes"),
+                        ("delta_empty_last", "yes"),
+                        ("delta_duplicates", "yes"),
+                        ("move_recoverable", "refused"),
+                        ("batch", "missing")):
+        default = rig.sim("switch")[name]
+        rig.sim("switch", **{name: value})
+        rig.sim("folder", op="create", path=f"S-{name}-{value}")
+        rig.sim("deliver", folder=f"S-{name}-{value}", count=8)
+        time.sleep(1.05)
+        conn = rig.imap()
+        ok(conn.select(f"S-{name}-{value}"))
+        assert len(ok(conn.search(None, "ALL"))[0].split()) == 8, name
+        msgs = rig.messages(folder=f"S-{name}-{value}")
+        rig.sim("patch", id=msgs[0]["id"], isRead=True)
+        rig.sim("patch", id=msgs[1]["id"], verb=102)
+        rig.sim("delete", id=msgs[2]["id"])
+        ok(conn.noop())
+        assert len(ok(conn.search(None, "ALL"))[0].split()) == 7, name
+        assert len(ok(conn.search(None, "SEEN"))[0].split()) == 1, name
+        assert len(ok(conn.search(None, "ANSWERED"))[0].split()) == 1, \
+            (name, value)
+        ok(conn.store("1:2", "+FLAGS", "(\\Deleted)"))
+        ok(conn.expunge())
+        assert len(rig.messages(folder=f"S-{name}-{value}")) == 5, name
+        conn.logout()
+        rig.sim("switch", **{name: default})
+
+
+def test_interleaved(rig):
+    """Random changes by IMAP and by others: the end is the same."""
+    rng = random.Random(7)
+    conn = rig.imap("bob@example.com")
+    bob = {"user": "bob@example.com"}
+    ok(conn.select())
+
+    def inbox():
+        return rig.messages("bob@example.com", "inbox")
+
+    for step in range(50):
+        msg = rng.choice(inbox())
+        rng.choice([
+            lambda: rig.sim("deliver", **bob),
+            lambda: rig.sim("patch", id=msg["id"], isRead=rng.random() < .5,
+                            **bob),
+            lambda: rig.sim("patch", id=msg["id"], flag="flagged", **bob),
+            lambda: rig.sim("delete", id=msg["id"], **bob)
+            if len(inbox()) > 6 else None])()
+        count = int(conn.response("EXISTS")[1][-1] or 1)
+        seq = str(rng.randint(1, max(1, min(count, len(inbox()) - 1))))
+        rng.choice([
+            lambda: conn.store(seq, "+FLAGS", "(\\Flagged)"),
+            lambda: conn.store(seq, "-FLAGS", "(\\Seen)"),
+            lambda: conn.append("INBOX", "(\\Seen)", None,
+                                MESSAGE % (1000 + step)),
+            lambda: conn.copy(seq, "INBOX"),
+            lambda: (conn.store(seq, "+FLAGS", "(\\Deleted)"),
+                     conn.expunge())])()
+        conn.noop()
+        conn.untagged_responses.setdefault("EXISTS", [b"1"])
+        ok(conn.select())
+    ok(conn.select())
+    seen = sorted((b"\\Seen" in line, b"\\Flagged" in line)
+                  for line in ok(conn.fetch("1:*", "(FLAGS)")))
+    assert seen == sorted((m["isRead"], m["flag"] == "flagged")
+                          for m in inbox())
+    uids = re.findall(rb"UID (\d+)", b" ".join(ok(conn.fetch("1:*",
+                                                             "(UID)"))))
+    assert len(uids) == len(set(uids)) == len(inbox())
+    conn.logout()
+
+
+def test_corpus():
+    if not os.path.isdir(CORPUS):
+        pytest.skip("the mail corpus is not here")
+    rig = Rig(sim_args=["--seed-dir", CORPUS]).start()
+    try:
+        conn = rig.imap()
+        ok(conn.select())
+        got = {}
+        for raw in bodies(conn):
+            got.setdefault(summary(raw), 0)
+            got[summary(raw)] += 1
+        want = {}
+        for path in sorted(glob.glob(CORPUS + "/*.eml")):
+            with open(path, "rb") as f:
+                key = summary(f.read())
+            want.setdefault(key, 0)
+            want[key] += 1
+        missing = [k for k in want if want[k] != got.get(k)]
+        assert missing == []
+        ok(conn.fetch("1:*", "(ENVELOPE BODYSTRUCTURE INTERNALDATE FLAGS)"))
+        conn.logout()
+        assert rig.log_errors() == []
+    finally:
+        rig.close()
+
+
+def summary(raw):
+    """Header fields as an independent parser sees them."""
+    msg = email.message_from_bytes(raw)
+    return tuple(re.sub(r"\s+", " ", str(msg.get(n, ""))).strip()
+                 for n in ("From", "To", "Subject", "Date", "Message-ID"))
+
+
+def test_mbsync(rig, tmp_path):
+    store = tmp_path / "Maildir"
+    store.mkdir()
+    conf = tmp_path / "mbsyncrc"
+    conf.write_text(f"""
+IMAPAccount a
+Host 127.0.0.1
+Port {rig.imap_port}
+User bob@example.com
+Pass {PASSWORD}
+SSLType None
+AuthMechs LOGIN
+IMAPStore far
+Account a
+MaildirStore near
+Path {store}/
+Inbox {store}/INBOX
+SubFolders Verbatim
+Channel c
+Far :far:
+Near :near:
+Patterns INBOX
+Create Near
+Expunge Both
+SyncState *
+""")
+
+    def mbsync():
+        return subprocess.run(["mbsync", "-c", str(conf), "c"], timeout=120,
+                              stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True)
+
+    def local():
+        return sorted(glob.glob(f"{store}/INBOX/*/*"))
+
+    assert mbsync().returncode == 0
+    inbox = rig.messages("bob@example.com", "inbox")
+    assert len(local()) == len(inbox)
+    rig.sim("log/clear")
+    assert mbsync().returncode == 0
+    assert not [e for e in rig.requests() if "value" in e["path"]]
+    os.remove(local()[0])
+    with open(f"{store}/INBOX/new/1.local", "wb") as f:
+        f.write(MESSAGE % 555)
+    assert mbsync().returncode == 0
+    after = rig.messages("bob@example.com", "inbox")
+    assert len(after) == len(inbox)
+    assert any(m["internetMessageId"] == "<555@example.net>" for m in after)
+
+
+def test_dead_token_and_no_graph():
+    rig = Rig(sim_args=["--sample"]).start()
+    try:
+        conn = rig.imap()
+        ok(conn.select())
+        ok(conn.fetch("1", "(BODY.PEEK[])"))
+        rig.sim("token", op="revoke")
+        conn.logout()
+        rig.stop("oauthd")
+        rig.start_oauthd()
+        conn = rig.imap()
+        ok(conn.select())             # as it was last known
+        ok(conn.fetch("1", "(ENVELOPE BODY.PEEK[])"))
+        answer = conn.append("INBOX", None, None, MESSAGE % 5)
+        assert answer[0] == "NO" and b"link" in answer[1][0], answer
+        answer = conn.select("Drafts")
+        assert answer[0] == "NO" and b"http" in answer[1][0], answer
+        ok(conn.noop())
+        assert rig.ctl("status").returncode == 1
+        rig.stop("sim")
+        conn = rig.imap()
+        ok(conn.select())
+        ok(conn.fetch("1", "(BODY.PEEK[])"))
+        assert conn.append("INBOX", None, None, MESSAGE % 6)[0] == "NO"
+        assert rig.log_errors() == []
+        out = rig.output("oauthd")
+        assert "0.AX" not in out and "the-client-secret" not in out
+    finally:
+        rig.close()
+
+

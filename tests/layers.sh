@@ -1,0 +1,37 @@
+#!/bin/sh
+# The rules that the include paths cannot enforce.
+cd "$(dirname "$0")/.." || exit 1
+status=0
+
+# rule TEXT GREP-ARGUMENTS...: nothing may be found
+rule() {
+	text=$1
+	shift
+	if grep -rn "$@"; then
+		echo "layers: $text"
+		status=1
+	fi
+}
+
+rule "plugin/sync must not know struct mailbox" \
+	-E 'include "(mail-storage|index-storage|index-mail|mailbox-)' \
+	plugin/sync
+rule "src/ must not include Dovecot" \
+	-E 'include "(lib|array|ioloop|istream|mail-storage)\.h"' src
+rule "only plugin/compat and the settings ask for a Dovecot version" \
+	-E 'DOVECOT_PREREQ' plugin src --include='*.[ch]' \
+	--exclude-dir=compat --exclude=msgraph-settings.c
+rule "json-c and curl stay in the files that wrap them" \
+	-E '<(json-c/json|curl/curl)\.h>' plugin --include='*.[ch]' \
+	--exclude=msgraph-transport.c
+for setting in broker account mailbox url cloud ca_file rfc822_size expunge \
+	body_cache_size poll_interval request_timeout; do
+	for file in README.md plugin/msgraph-settings.c \
+		conf.d/dovecot-2.3/90-msgraph.conf; do
+		if ! grep -q "msgraph_$setting" $file; then
+			echo "layers: msgraph_$setting is missing in $file"
+			status=1
+		fi
+	done
+done
+exit $status
