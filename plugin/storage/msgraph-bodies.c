@@ -361,9 +361,12 @@ static void body_evict(const char *path)
 {
 	const char *digest = body_digest(path);
 
-	if (digest != NULL)
-		(void)symlink(digest, t_strconcat(path, BODY_EVICTED_SUFFIX,
-						  NULL));
+	if (digest != NULL &&
+	    symlink(digest, t_strconcat(path, BODY_EVICTED_SUFFIX,
+					NULL)) < 0 && errno != EEXIST) {
+		/* without its digest a new copy could not be judged */
+		return;
+	}
 	/* who has it open reads on */
 	i_unlink_if_exists(path);
 }

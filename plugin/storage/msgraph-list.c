@@ -68,6 +68,28 @@ static struct msgraph_folders *msgraph_list_tree(struct mailbox_list *list)
 	return account->folders;
 }
 
+/* An unknown name may be a folder that somebody has just made: ask once. Known
+   names cost nothing. NULL if there is none. */
+static const struct msgraph_folder *
+msgraph_list_find(struct mailbox_list *list, struct msgraph_folders *folders,
+		  const char *name)
+{
+	const struct msgraph_folder *folder =
+		msgraph_folders_find(folders, name);
+	struct graph_failure fail;
+	bool changed;
+
+	if (folder != NULL)
+		return folder;
+	if (msgraph_folders_refresh(folders, LIST_REFRESH_MSECS, &changed,
+				    &fail) < 0) {
+		msgraph_error_log(msgraph_list_get_account(list), &fail,
+				  "list folders");
+		return NULL;
+	}
+	return msgraph_folders_find(folders, name);
+}
+
 static char msgraph_list_get_hierarchy_sep(struct mailbox_list *list
 					   ATTR_UNUSED)
 {
@@ -107,7 +129,7 @@ msgraph_list_get_path(struct mailbox_list *list, const char *name,
 	folders = msgraph_list_tree(list);
 	if (folders == NULL)
 		return -1;
-	folder = msgraph_folders_find(folders, name);
+	folder = msgraph_list_find(list, folders, name);
 	if (folder == NULL) {
 		mailbox_list_set_error(list, MAIL_ERROR_NOTFOUND,
 			T_MAIL_ERR_MAILBOX_NOT_FOUND(name));
@@ -288,7 +310,7 @@ msgraph_list_get_mailbox_flags(struct mailbox_list *list,
 
 	if (folders == NULL)
 		return -1;
-	folder = msgraph_folders_find(folders, fname);
+	folder = msgraph_list_find(list, folders, fname);
 	*flags_r = folder == NULL ? MAILBOX_NONEXISTENT :
 		folder->has_children ? MAILBOX_CHILDREN : MAILBOX_NOCHILDREN;
 	return 0;

@@ -16,6 +16,9 @@
 #include "msgraph-settings.h"
 #include "msgraph-storage.h"
 
+/* an unknown folder is looked for, but not again at once */
+#define FOLDER_REFRESH_MSECS 1000
+
 struct event_category event_category_msgraph = {
 	.name = "msgraph",
 	.parent = &event_category_storage,
@@ -131,7 +134,8 @@ msgraph_mailbox_find_folder(struct msgraph_mailbox *mbox,
 	*folder_r = msgraph_folders_find(folders, mbox->box.name);
 	if (*folder_r != NULL)
 		return 1;
-	if (msgraph_folders_refresh(folders, 1000, &changed, &fail) < 0) {
+	if (msgraph_folders_refresh(folders, FOLDER_REFRESH_MSECS, &changed,
+				    &fail) < 0) {
 		msgraph_error_set_storage(mbox->box.storage, &fail);
 		return -1;
 	}

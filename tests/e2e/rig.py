@@ -118,9 +118,9 @@ class Rig:
         self.context = ssl.create_default_context(
             cafile=self.file("ca", "ca.pem"))
 
-    def sim(self, op, **data):
+    def sim(self, name, /, **data):
         req = urllib.request.Request(
-            f"{self.url}/_sim/{op}", json.dumps(data).encode(),
+            f"{self.url}/_sim/{name}", json.dumps(data).encode(),
             {"Content-Type": "application/json"})
         with urllib.request.urlopen(req, context=self.context) as resp:
             return json.load(resp)

