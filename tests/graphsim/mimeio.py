@@ -224,11 +224,17 @@ def _multipart(subtype, parts):
 def regenerate(item):
     """$value. item has raw_headers [(name, raw bytes)], text, html,
     attachments, and opaque with raw_body and its structure headers."""
-    own, structure = [], []
+    named, structure, rank = [], [], {}
+    rng = random.Random(len(item.raw_headers))
     for name, value in item.raw_headers:
-        (structure if _STRUCTURE.match(name.encode("utf-8", "replace"))
-         else own).append(_crlf(_fold(name, value).rstrip(b"\r\n")))
-    random.Random(len(own)).shuffle(own)
+        line = _crlf(_fold(name, value).rstrip(b"\r\n"))
+        if _STRUCTURE.match(name.encode("utf-8", "replace")):
+            structure.append(line)
+        else:
+            # another order, but not among fields of one name
+            rank.setdefault(name.lower(), rng.random())
+            named.append((rank[name.lower()], line))
+    own = [line for _, line in sorted(named, key=lambda pair: pair[0])]
     own.append(b"X-MS-Has-Attach: " + (b"yes" if item.attachments else b""))
     own.append(b"X-MS-Exchange-Organization-SCL: -1")
     own.append(b"MIME-Version: 1.0")
