@@ -84,8 +84,11 @@ if wanted lint; then
 	step "layers" sh tests/layers.sh
 	step "build with clang, no warnings" \
 		build_tree "$root" "$dir/clang" CC=clang --enable-werror
-	step "cppcheck" cppcheck -q --error-exitcode=1 --inline-suppr \
-		--std=c11 -j2 src plugin
+	step "cppcheck of src" cppcheck -q --error-exitcode=1 --std=c11 -j2 src
+	# without Dovecot's headers it cannot follow array_foreach()
+	step "cppcheck of plugin" cppcheck -q --error-exitcode=1 --std=c99 -j2 \
+		--suppress=uninitvar --suppress=legacyUninitvar \
+		--suppress=unknownMacro plugin
 	step "manual pages" mandoc -Tlint -W error src/callback/*.8 src/tool/*.1
 fi
 if wanted sim; then

@@ -119,7 +119,7 @@ static void apply_flags(struct apply *apply, uint32_t seq,
 	const struct msgraph_pending *pending =
 		apply_pending(apply, rec->uid);
 	struct msgraph_flag_state state;
-	enum mail_flags flags;
+	enum mail_flags flags, old = rec->flags & MAIL_FLAGS_NONRECENT;
 	const char *const *keywords;
 	bool differ, changed = FALSE;
 
@@ -133,14 +133,13 @@ static void apply_flags(struct apply *apply, uint32_t seq,
 			state.keywords = NULL;
 		}
 	}
-	flags = (rec->flags & MAIL_FLAGS_NONRECENT &
-		 ENUM_NEGATE(state.known)) | (state.flags & state.known);
-	if (flags != (rec->flags & MAIL_FLAGS_NONRECENT)) {
+	flags = (old & ENUM_NEGATE(state.known)) |
+		(state.flags & state.known);
+	if (flags != old) {
 		mail_index_update_flags(apply->trans, seq, MODIFY_ADD,
-			flags & ENUM_NEGATE(rec->flags));
+					flags & ENUM_NEGATE(old));
 		mail_index_update_flags(apply->trans, seq, MODIFY_REMOVE,
-			rec->flags & MAIL_FLAGS_NONRECENT &
-			ENUM_NEGATE(flags));
+					old & ENUM_NEGATE(flags));
 		changed = TRUE;
 	}
 	keywords = apply_keywords(apply, seq, &state, &differ);

@@ -94,6 +94,14 @@ pull_spool(const struct msgraph_sync_env *env, struct msgraph_pull *pull,
 	return 0;
 }
 
+/* The projection that was asked for, not just what changed. Whether extended
+   properties came along is another matter (pull->has_properties). */
+static bool row_is_whole(const struct graph_message *msg)
+{
+	return msg->has_envelope && msg->received != GRAPH_TIME_UNKNOWN &&
+		msg->is_read >= 0;
+}
+
 static int
 pull_add(const struct msgraph_sync_env *env, struct msgraph_pull *pull,
 	 const struct graph_message *msg, const char *json, size_t size,
@@ -114,13 +122,13 @@ pull_add(const struct msgraph_sync_env *env, struct msgraph_pull *pull,
 	if (msg->has_properties)
 		pull->has_properties = TRUE;
 	if (row->present && row->size > 0 && !row->partial &&
-	    !graph_message_is_full(msg)) {
+	    !row_is_whole(msg)) {
 		/* a second row with part of it: ask for the whole */
 		row->partial = TRUE;
 		return 0;
 	}
 	row->present = TRUE;
-	row->partial = !graph_message_is_full(msg);
+	row->partial = !row_is_whole(msg);
 	if (msg->received != GRAPH_TIME_UNKNOWN)
 		row->received = msg->received;
 	return pull_spool(env, pull, row, json, size, fail_r);

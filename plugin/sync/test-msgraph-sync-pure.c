@@ -1,0 +1,224 @@
+/* Flags, keywords, size estimates, and ids in an index. */
+
+#include "lib.h"
+#include "str.h"
+#include "test-common.h"
+#include "unlink-directory.h"
+#include "mail-index.h"
+#include "mail-types.h"
+#include "msgraph-cache.h"
+#include "msgraph-flags.h"
+#include "msgraph-idmap.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void test_keywords(void)
+{
+	static const struct {
+		const char *category, *keyword;
+	} tests[] = {
+		{ "Red category", "Red_category" },
+		{ "plain", "plain" },
+		{ "under_score", "under=5Fscore" },
+		{ "Blue (sea)", "Blue_=28sea=29" },
+		{ "a=b", "a=b" },
+		{ "a=5Fb", "a=3D5Fb" },
+		{ "Gr\xc3\xbcn", "Gr=C3=BCn" },
+		{ "$label1", "$label1" },
+		{ "100%", "100=25" },
+	};
+	unsigned int i;
+
+	test_begin("keyword <-> category");
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		test_assert_strcmp_idx(
+			msgraph_keyword_from_category(tests[i].category),
+			tests[i].keyword, i);
+		test_assert_strcmp_idx(
+			msgraph_category_from_keyword(tests[i].keyword),
+			tests[i].category, i);
+	}
+	/* every category comes back */
+	for (i = 0; i < 2000; i++) T_BEGIN {
+		string_t *str = t_str_new(16);
+		unsigned int n = i_rand_limit(12) + 1;
+
+		while (n-- > 0) {
+			static const char set[] = "ab =_59FC3D(%\\\"\xc3\xbc{";
+
+			str_append_c(str, set[i_rand_limit(sizeof(set) - 1)]);
+		}
+		test_assert_strcmp_idx(msgraph_category_from_keyword(
+			msgraph_keyword_from_category(str_c(str))),
+			str_c(str), i);
+	} T_END;
+	test_end();
+}
+
+static void test_patch(void)
+{
+	static const char *const keywords[] = {
+		"$Forwarded", "my_tag", NULL
+	};
+	struct graph_patch patch;
+
+	test_begin("flags to patch");
+	test_assert(!msgraph_flags_to_patch(MAIL_DRAFT, MAIL_DRAFT, FALSE,
+					    NULL, &patch));
+	test_assert(msgraph_flags_to_patch(MAIL_SEEN | MAIL_FLAGGED, MAIL_SEEN,
+					   FALSE, keywords, &patch));
+	test_assert(patch.is_read == 1);
+	test_assert(patch.flag == GRAPH_FLAG_NOT_FLAGGED);
+	test_assert(patch.categories == NULL && patch.imap_deleted == -1);
+	test_assert(patch.verb == GRAPH_VERB_UNKNOWN);
+	test_assert(msgraph_flags_to_patch(0, 0, TRUE, keywords, &patch));
+	test_assert(patch.verb == GRAPH_VERB_FORWARDED);
+	test_assert_strcmp(patch.categories[0], "my tag");
+	test_assert(patch.categories[1] == NULL);
+	test_assert(msgraph_flags_to_patch(0, MAIL_ANSWERED, TRUE, keywords,
+					   &patch));
+	test_assert(patch.verb == GRAPH_VERB_REPLIED);
+	test_end();
+}
+
+static void test_row_flags(void)
+{
+	struct graph_message msg;
+	struct msgraph_flag_state state;
+
+	test_begin("row to flags");
+	i_zero(&msg);
+	msg.is_read = 1;
+	msg.is_draft = -1;
+	msg.flag = GRAPH_FLAG_UNKNOWN;
+	msgraph_flags_from_row(&msg, &state);
+	test_assert(state.known == MAIL_SEEN && state.flags == MAIL_SEEN);
+	test_assert(!state.categories_known && !state.forwarded_known);
+	msg.has_properties = TRUE;
+	msg.verb = GRAPH_VERB_REPLIED_ALL;
+	msg.imap_deleted = 1;
+	msg.flag = GRAPH_FLAG_COMPLETE;
+	msgraph_flags_from_row(&msg, &state);
+	test_assert(state.flags == (MAIL_SEEN | MAIL_ANSWERED | MAIL_DELETED));
+	test_assert(state.known == (MAIL_SEEN | MAIL_ANSWERED | MAIL_DELETED |
+				    MAIL_FLAGGED));
+	test_assert(state.forwarded_known && !state.forwarded);
+	test_end();
+}
+
+static void test_size_estimate(void)
+{
+	test_begin("size estimate");
+	test_assert(msgraph_cache_size_estimate(0) == 0);
+	test_assert(msgraph_cache_size_estimate(-1) == 0);
+	/* attachments in base64 with their line ends */
+	test_assert(msgraph_cache_size_estimate(3000000) >
+		    3000000 / 57 * 78);
+	test_assert(msgraph_cache_size_estimate(INT64_MAX / 4) == UINT32_MAX);
+	test_end();
+}
+
+static const char *const ids[] = {
+	"AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+	"AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAaA",
+	"AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAa",
+	"padded==", "no base64!", "x",
+	"AAMkAGI2THVSAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+	"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+	"AAAAAAAAAAAA/+=",
+};
+
+static void idmap_append(struct mail_index *index, struct msgraph_idmap *idmap)
+{
+	struct mail_index_view *view = mail_index_view_open(index);
+	struct mail_index_transaction *trans;
+	struct msgraph_folder_state state;
+	uint32_t seq, uid_validity = 1234;
+	const char *error;
+	unsigned int i;
+
+	trans = mail_index_transaction_begin(view,
+		MAIL_INDEX_TRANSACTION_FLAG_EXTERNAL);
+	mail_index_update_header(trans,
+		offsetof(struct mail_index_header, uid_validity),
+		&uid_validity, sizeof(uid_validity), TRUE);
+	for (i = 0; i < N_ELEMENTS(ids); i++) {
+		mail_index_append(trans, i + 1, &seq);
+		test_assert(msgraph_idmap_set(idmap, trans, seq, ids[i],
+					      1000 + i, 0, &error) == 0);
+	}
+	i_zero(&state);
+	state.link = t_strdup_printf("https://x/%01900d", 7);
+	state.generation = 5;
+	msgraph_idmap_set_state(idmap, view, trans, &state);
+	test_assert(mail_index_transaction_commit(&trans) == 0);
+	mail_index_view_close(&view);
+}
+
+static void idmap_check(struct mail_index *index, struct msgraph_idmap *idmap)
+{
+	struct mail_index_view *view;
+	struct msgraph_folder_state state;
+	struct msgraph_rec rec;
+	const char *id, *error;
+	unsigned int i;
+
+	test_assert(mail_index_refresh(index) == 0);
+	view = mail_index_view_open(index);
+	for (i = 0; i < N_ELEMENTS(ids); i++) {
+		test_assert_idx(msgraph_idmap_get(idmap, view, i + 1, &id,
+						  &rec, &error) == 1, i);
+		test_assert_strcmp_idx(id, ids[i], i);
+		test_assert_idx(rec.size_estimate == 1000 + i, i);
+		test_assert_idx(msgraph_idmap_find(idmap, view,
+						   ids[i]) == i + 1, i);
+	}
+	test_assert(msgraph_idmap_find(idmap, view, "X") == 0);
+	msgraph_idmap_get_state(idmap, view, &state);
+	test_assert(state.generation == 5);
+	test_assert(state.link != NULL && strlen(state.link) == 1910);
+	mail_index_view_close(&view);
+}
+
+static void test_idmap(void)
+{
+	const char *dir = t_strdup_printf("test-idmap.%ld", (long)getpid());
+	struct mail_index *index;
+	struct msgraph_idmap *idmap;
+	const char *error;
+	unsigned int round;
+
+	test_begin("ids in the index, also after reopening");
+	if (mkdir(dir, 0700) < 0)
+		i_fatal("mkdir(%s): %m", dir);
+	for (round = 0; round < 2; round++) {
+		index = mail_index_alloc(NULL, dir, "dovecot.index");
+		test_assert(mail_index_open_or_create(index,
+			MAIL_INDEX_OPEN_FLAG_CREATE) == 0);
+		idmap = msgraph_idmap_init(index, dir);
+		if (round == 0)
+			idmap_append(index, idmap);
+		idmap_check(index, idmap);
+		msgraph_idmap_deinit(&idmap);
+		mail_index_close(index);
+		mail_index_free(&index);
+	}
+	if (unlink_directory(dir, UNLINK_DIRECTORY_FLAG_RMDIR, &error) < 0)
+		i_error("%s", error);
+	test_end();
+}
+
+int main(void)
+{
+	static void (*const test_functions[])(void) = {
+		test_keywords,
+		test_patch,
+		test_row_flags,
+		test_size_estimate,
+		test_idmap,
+		NULL
+	};
+
+	return test_run(test_functions);
+}
