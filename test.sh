@@ -18,6 +18,8 @@ packages_install $PACKAGES_BUILD $PACKAGES_SIM $PACKAGES_TEST || exit 1
 if [ -z "$dir" ]; then
 	dir=$(mktemp -d /tmp/msgraph-test.XXXXXX)
 	trap 'rm -rf "$dir"' EXIT
+else
+	mkdir -p "$dir" && dir=$(cd "$dir" && pwd) || exit 1
 fi
 
 passed=0 failed=0 skipped=0

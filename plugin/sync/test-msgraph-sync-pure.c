@@ -1,6 +1,7 @@
 /* Flags, keywords, size estimates, and ids in an index. */
 
 #include "lib.h"
+#include "ioloop.h"
 #include "str.h"
 #include "test-common.h"
 #include "unlink-directory.h"
@@ -184,6 +185,8 @@ static void idmap_check(struct mail_index *index, struct msgraph_idmap *idmap)
 static void test_idmap(void)
 {
 	const char *dir = t_strdup_printf("test-idmap.%ld", (long)getpid());
+	/* a new index takes its id from the loop's clock */
+	struct ioloop *ioloop = io_loop_create();
 	struct mail_index *index;
 	struct msgraph_idmap *idmap;
 	const char *error;
@@ -206,6 +209,7 @@ static void test_idmap(void)
 	}
 	if (unlink_directory(dir, UNLINK_DIRECTORY_FLAG_RMDIR, &error) < 0)
 		i_error("%s", error);
+	io_loop_destroy(&ioloop);
 	test_end();
 }
 

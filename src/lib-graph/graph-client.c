@@ -357,6 +357,16 @@ static bool call_send(struct graph_call *call)
 	struct msnet_request *req;
 	int64_t left = call->deadline - now_monotonic();
 
+	/* Links of this run were checked when they came; so this is one that
+	   was stored, and the configured service is another one now. */
+	if (!call->spec.no_token && strstr(call->path, "://") != NULL &&
+	    !graph_url_same_origin(client->base_url, call->path)) {
+		graph_failure_set(&call->last, GRAPH_ERROR_TOKEN_GONE,
+				  "%s: the stored link is of another service",
+				  call->spec.what);
+		call_finish(call, &call->last, NULL);
+		return false;
+	}
 	if (!call->spec.no_token) {
 		memset(&call->last, 0, sizeof(call->last));
 		if (client->set.get_token(client->set.context,
@@ -391,6 +401,19 @@ static bool call_send(struct graph_call *call)
 	call->exchange = client->set.transport->v->start(client->set.transport,
 		req, call_responded, call);
 	return true;
+}
+
+/* The service wants to be left alone for longer than the command may last. */
+static void call_expire_held(struct graph_call *call, int64_t hold)
+{
+	unsigned int msecs = hold > INT_MAX ? INT_MAX : (unsigned int)hold;
+
+	if (call->last.error == GRAPH_OK)
+		graph_failure_set(&call->last, GRAPH_ERROR_THROTTLED,
+				  "%s: the service asks to wait for %u s",
+				  call->spec.what, msecs / 1000 + 1);
+	call->last.retry_after_msecs = msecs;
+	call_finish(call, &call->last, NULL);
 }
 
 /* What is waiting and too late. */
@@ -447,8 +470,11 @@ static void client_pump(struct graph_client *client)
 			break;
 		hold = graph_slots_hold_until(client->slots) - now_wall();
 		if (hold > 0 && !call->spec.no_token) {
-			if (hold > 3600*1000)
-				hold = 3600*1000;
+			if (now + hold >= call->deadline) {
+				client_schedule(client, now);
+				call_expire_held(call, hold);
+				return;
+			}
 			if (now + hold < wake)
 				wake = now + hold;
 			break;

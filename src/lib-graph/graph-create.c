@@ -44,6 +44,11 @@ static void add_text(struct msnet_buf *buf, const char *key, const char *text)
 	graph_json_add_string(buf, text);
 }
 
+static bool address_is_usable(const struct graph_address *address)
+{
+	return address->address != NULL && *address->address != '\0';
+}
+
 static void add_address(struct msnet_buf *buf,
 			const struct graph_address *address)
 {
@@ -59,24 +64,29 @@ static void add_address(struct msnet_buf *buf,
 static void add_people(struct msnet_buf *buf, const char *key,
 		       const struct graph_addresses *people)
 {
-	unsigned int i;
+	unsigned int i, added = 0;
 
-	if (people->count == 0)
-		return;
-	add_key(buf, key);
-	msnet_buf_add(buf, "[");
+	/* group syntax and broken fields leave entries without an address,
+	   which the service refuses together with the whole message */
 	for (i = 0; i < people->count; i++) {
-		if (i > 0)
+		if (!address_is_usable(&people->items[i]))
+			continue;
+		if (added++ == 0) {
+			add_key(buf, key);
+			msnet_buf_add(buf, "[");
+		} else {
 			msnet_buf_add(buf, ",");
+		}
 		add_address(buf, &people->items[i]);
 	}
-	msnet_buf_add(buf, "]");
+	if (added > 0)
+		msnet_buf_add(buf, "]");
 }
 
 static void add_person(struct msnet_buf *buf, const char *key,
 		       const struct graph_addresses *people)
 {
-	if (people->count == 0)
+	if (people->count == 0 || !address_is_usable(&people->items[0]))
 		return;
 	add_key(buf, key);
 	add_address(buf, &people->items[0]);

@@ -5,6 +5,7 @@
 #include "msnet-request.h"
 
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 struct graph_mime {
@@ -13,6 +14,15 @@ struct graph_mime {
 	graph_mime_callback_t *callback;
 	void *context;
 };
+
+/* An error or a page of some gateway under status 200 is not mail. */
+static bool mime_type_is_wrong(const struct msnet_response *resp)
+{
+	const char *type = msnet_response_header(resp, "Content-Type");
+
+	return type != NULL && (strncasecmp(type, "application/json", 16) == 0 ||
+				strncasecmp(type, "text/html", 9) == 0);
+}
 
 static void mime_done(void *context, const struct graph_failure *failure,
 		      struct msnet_response *resp)
@@ -27,6 +37,9 @@ static void mime_done(void *context, const struct graph_failure *failure,
 	    (fstat(mime->fd, &st) < 0 || st.st_size == 0))
 		graph_failure_set(&result, GRAPH_ERROR_PROTOCOL,
 				  "read a message: the answer is empty");
+	else if (result.error == GRAPH_OK && mime_type_is_wrong(resp))
+		graph_failure_set(&result, GRAPH_ERROR_PROTOCOL,
+				  "read a message: the answer is no message");
 	msnet_response_free(&resp);
 	free(mime);
 	callback(callback_context, &result, (uint64_t)st.st_size);

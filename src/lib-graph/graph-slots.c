@@ -4,7 +4,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
+
+/* A time further ahead comes from a clock that was set back meanwhile. */
+#define GRAPH_HOLD_MAX_MSECS (3600 * 1000 + 1000)
 
 struct graph_slots {
 	char *dir;
@@ -115,13 +119,16 @@ void graph_slots_release(struct graph_slots *slots, graph_slot_set *set)
 
 int64_t graph_slots_hold_until(struct graph_slots *slots)
 {
-	int64_t until;
+	int64_t until, latest = ((int64_t)time(NULL) + 1) * 1000 +
+		GRAPH_HOLD_MAX_MSECS;
 
+	if (slots->hold_until > latest)
+		slots->hold_until = 0;
 	if (slots->dir != NULL && slots->hold_fd == -1)
 		slots->hold_fd = slots_open(slots, "hold");
 	if (slots->hold_fd != -1 &&
 	    pread(slots->hold_fd, &until, sizeof(until), 0) == sizeof(until) &&
-	    until > slots->hold_until)
+	    until > slots->hold_until && until <= latest)
 		return until;
 	return slots->hold_until;
 }

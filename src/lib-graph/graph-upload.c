@@ -12,10 +12,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 /* bytes of one slice: below 4 MB and a multiple of 320 KiB */
 #define UPLOAD_SLICE (10U * 320 * 1024)
+#define UPLOAD_TOO_SMALL "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize"
 /* bytes encoded at a time: a multiple of 3 */
 #define ENCODE_BLOCK (48U * 1024)
 
@@ -245,8 +247,13 @@ int graph_upload_attachment(struct graph_client *client,
 	    att->size / 3 * 4 + 4096 < GRAPH_REQUEST_MAX)
 		return upload_small(client, message_id, att, fail_r);
 	url = upload_open(client, message_id, att, fail_r);
-	if (url == NULL)
+	if (url == NULL) {
+		/* Where exactly the sizes for a session begin is the service's
+		   business. */
+		if (strcasecmp(fail_r->code, UPLOAD_TOO_SMALL) == 0)
+			return upload_small(client, message_id, att, fail_r);
 		return -1;
+	}
 	ret = upload_slices(client, url, att, fail_r);
 	free(url);
 	return ret;

@@ -28,7 +28,7 @@ unsigned char *mstoken_base64url_decode(const char *text, size_t text_size,
 					size_t *size_r)
 {
 	unsigned char *data;
-	char *padded;
+	char *padded, *canonical;
 	size_t i, padding;
 	int ret;
 
@@ -53,6 +53,14 @@ unsigned char *mstoken_base64url_decode(const char *text, size_t text_size,
 	}
 	*size_r = (size_t)ret - padding;
 	data[*size_r] = '\0';
+	/* one text for one value: unused bits of the last character must be
+	   zero (RFC 4648 3.5) */
+	canonical = mstoken_base64url(data, *size_r);
+	if (strncmp(canonical, text, text_size) != 0) {
+		free(data);
+		data = NULL;
+	}
+	free(canonical);
 	return data;
 }
 

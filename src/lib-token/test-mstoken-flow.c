@@ -24,6 +24,7 @@ static void test_pkce(void)
 	free(data);
 	T_CHECK(mstoken_base64url_decode("a", 1, &size) == NULL);
 	T_CHECK(mstoken_base64url_decode("a!bc", 4, &size) == NULL);
+	T_CHECK(mstoken_base64url_decode("AB", 2, &size) == NULL);
 	free(challenge);
 	free(one);
 	free(two);
