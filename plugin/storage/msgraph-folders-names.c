@@ -10,31 +10,6 @@
 /* deeper than that is a loop or an attack */
 #define DEPTH_MAX 50
 
-static bool needs_escape(unsigned char c)
-{
-	/* '/' separates; the wildcards and controls cannot be in a name that
-	   a client can address; '%' is what we escape with */
-	return c < ' ' || c == 0x7f || c == '/' || c == '%' || c == '*';
-}
-
-const char *msgraph_folder_name_escape(const char *display_name)
-{
-	string_t *str = t_str_new(64);
-	size_t i, len = strlen(display_name);
-
-	for (i = 0; i < len; i++) {
-		unsigned char c = display_name[i];
-
-		/* core treats these as special at either end of a name */
-		if (needs_escape(c) || (i == 0 && (c == '~' || c == '.')) ||
-		    ((i == 0 || i == len - 1) && c == ' '))
-			str_printfa(str, "%%%02x", c);
-		else
-			str_append_c(str, c);
-	}
-	return str_c(str);
-}
-
 static int hex_value(char c)
 {
 	if (c >= '0' && c <= '9')
@@ -46,16 +21,55 @@ static int hex_value(char c)
 	return -1;
 }
 
+/* The byte that "%XX" at p stands for, 0 if there is no such thing at p. */
+static unsigned char escaped_byte(const char *p)
+{
+	int hi, lo;
+
+	if (*p != '%' || (hi = hex_value(p[1])) < 0 ||
+	    (lo = hex_value(p[2])) < 0)
+		return 0;
+	return hi * 16 + lo;
+}
+
+/* As little as possible, so that a name a client creates is the name it then
+   sees: '/' separates, controls cannot be sent, '%' only where it would be
+   read as one of our escapes. */
+static bool needs_escape(const char *p)
+{
+	unsigned char c = *p;
+
+	return c < ' ' || c == 0x7f || c == '/' || escaped_byte(p) != 0;
+}
+
+const char *msgraph_folder_name_escape(const char *display_name)
+{
+	string_t *str = t_str_new(64);
+	size_t i, len = strlen(display_name);
+
+	for (i = 0; i < len; i++) {
+		unsigned char c = display_name[i];
+
+		/* core treats these as special at either end of a name */
+		if (needs_escape(display_name + i) ||
+		    (i == 0 && (c == '~' || c == '.')) ||
+		    ((i == 0 || i == len - 1) && c == ' '))
+			str_printfa(str, "%%%02x", c);
+		else
+			str_append_c(str, c);
+	}
+	return str_c(str);
+}
+
 const char *msgraph_folder_name_unescape(const char *component)
 {
 	string_t *str = t_str_new(64);
 	const char *p;
-	int hi, lo;
+	unsigned char byte;
 
 	for (p = component; *p != '\0'; p++) {
-		if (*p == '%' && (hi = hex_value(p[1])) >= 0 &&
-		    (lo = hex_value(p[2])) >= 0 && hi + lo > 0) {
-			str_append_c(str, hi * 16 + lo);
+		if ((byte = escaped_byte(p)) != 0) {
+			str_append_c(str, byte);
 			p += 2;
 		} else {
 			str_append_c(str, *p);
