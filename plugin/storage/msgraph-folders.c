@@ -364,8 +364,12 @@ int msgraph_folders_create(struct msgraph_folders *folders, const char *name,
 		return -1;
 	graph_client_set_deadline(folders->account->client, 0);
 	if (graph_folder_create(folders->account->client, parent_id,
-				display_name, &id, fail_r) < 0)
+				display_name, &id, fail_r) < 0) {
+		/* the next look at the tree shall find what is in the way */
+		if (fail_r->error == GRAPH_ERROR_EXISTS)
+			i_zero(&folders->refreshed);
 		return -1;
+	}
 	if (msgraph_folders_entry(folders, id) == NULL) {
 		entry = array_append_space(&folders->entries);
 		entry->id = i_strdup(id);

@@ -111,6 +111,22 @@ msgraph_sync_tell_failure(struct msgraph_mailbox *mbox,
 		storage->callback_context);
 }
 
+/* Graph now and then says 404 for what exists. To the client a mailbox that is
+   gone means the end of the connection, so ask the folder tree, too. */
+static bool msgraph_mailbox_is_gone(struct msgraph_mailbox *mbox,
+				    const struct graph_failure *pull)
+{
+	struct msgraph_folders *folders = mbox->storage->account->folders;
+	struct graph_failure fail;
+	bool changed;
+
+	if (pull->error != GRAPH_ERROR_FOLDER_GONE &&
+	    pull->error != GRAPH_ERROR_NOT_FOUND)
+		return FALSE;
+	return msgraph_folders_refresh(folders, 0, &changed, &fail) == 0 &&
+		msgraph_folders_find_id(folders, mbox->folder_id) == NULL;
+}
+
 static int
 msgraph_mailbox_sync(struct msgraph_mailbox *mbox,
 		     enum msgraph_sync_flags flags)
@@ -127,8 +143,7 @@ msgraph_mailbox_sync(struct msgraph_mailbox *mbox,
 	if (result.pull.error == GRAPH_OK)
 		return 0;
 
-	if (result.pull.error == GRAPH_ERROR_FOLDER_GONE ||
-	    result.pull.error == GRAPH_ERROR_NOT_FOUND) {
+	if (msgraph_mailbox_is_gone(mbox, &result.pull)) {
 		mail_storage_set_error(box->storage, MAIL_ERROR_NOTFOUND,
 			"The folder no longer exists in Microsoft 365");
 		mailbox_set_deleted(box);

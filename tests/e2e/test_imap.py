@@ -280,6 +280,17 @@ def test_refusals_have_a_text(rig, imap):
     ok(imap.noop())
 
 
+def test_folder_that_seems_gone(rig, imap):
+    ok(imap.select())
+    rig.sim("deliver", count=1)
+    rig.sim("fault", path="messages/delta", status=404,
+            code="ErrorItemNotFound")
+    ok(imap.noop())
+    ok(imap.noop())
+    assert int(imap.response("EXISTS")[1][-1]) == \
+        len(rig.messages(folder="inbox"))
+
+
 def test_switches(rig):
     """Every position of what is uncertain about Graph."""
     for name, value in (("delta_expand", "refused"),
