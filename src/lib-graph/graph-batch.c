@@ -366,6 +366,7 @@ op_answered(struct batch_op *op, int status, struct json_object *body,
 	const char *text = body == NULL ? NULL :
 		json_object_to_json_string(body);
 
+	op->result.answered = true;
 	if (op_is_ok(op, status)) {
 		op_succeed(op, body);
 		return;
@@ -462,6 +463,7 @@ batch_take_failure(struct graph_batch *batch, const struct graph_failure *fail,
 		struct batch_op *op = &batch->ops[numbers[i]];
 
 		op->result.failure = *fail;
+		op->result.answered = false;
 		if (!lost)
 			continue;
 		op->result.failure.error = op->type == BATCH_COPY ?
@@ -537,6 +539,7 @@ static void single_done(void *context, const struct graph_failure *failure,
 		op_succeed(single->op, obj);
 	else {
 		single->op->result.failure = *failure;
+		single->op->result.answered = failure->status != 0;
 		op_refuse(single->op);
 	}
 	json_object_put(obj);

@@ -27,6 +27,9 @@ struct graph_batch_result {
 	/* error GRAPH_OK when done. NOT_FOUND for a message that is gone. LOST
 	   only for copies whose answer was lost. */
 	struct graph_failure failure;
+	/* the failure is the service's word on this very operation, not on the
+	   batch as a whole */
+	bool answered;
 	/* GET: the message. move, copy: the message in its new place (id,
 	   parent_id). Else NULL. Belongs to the batch. */
 	const struct graph_message *message;

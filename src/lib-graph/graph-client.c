@@ -99,6 +99,12 @@ void graph_client_set_deadline(struct graph_client *client, unsigned int msecs)
 	client->deadline = now_monotonic() + msecs;
 }
 
+void graph_client_extend_deadline(struct graph_client *client,
+				  unsigned int msecs)
+{
+	client->deadline += msecs;
+}
+
 void graph_client_set_priority(struct graph_client *client,
 			       enum graph_priority priority)
 {

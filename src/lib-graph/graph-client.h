@@ -67,6 +67,9 @@ void graph_client_destroy(struct graph_client **client);
    start of each command. 0 = request timeout x 4. */
 void graph_client_set_deadline(struct graph_client *client,
 			       unsigned int msecs);
+/* More time for a command that turns out to be long. */
+void graph_client_extend_deadline(struct graph_client *client,
+				  unsigned int msecs);
 void graph_client_set_priority(struct graph_client *client,
 			       enum graph_priority priority);
 /* "/me" or "/users/..." with the mailbox escaped. */

@@ -28,7 +28,7 @@ struct graph_delta {
 	bool final;
 	/* to ask next; NULL = start a listing */
 	char *next;
-	unsigned int page_size;
+	unsigned int page_size, unusable_count;
 	struct delta_page page;
 
 	/* the page after the present one, on its way or here */
@@ -154,16 +154,39 @@ static bool delta_adapt(struct graph_delta *delta)
 static void delta_fix_failure(struct graph_delta *delta,
 			      struct graph_failure *fail)
 {
-	/* a malformed id on a link that was ours is a lost token; the folder's
-	   own id stands in the path of a first page */
+	/* A link is the service's own text: if it calls that a bad request,
+	   whatever the code, it has lost the state that the link stands for.
+	   What we have asked for ourselves stands in a first page only. */
 	if (delta->next != NULL && fail->status == 400 &&
 	    (fail->error == GRAPH_ERROR_NOT_FOUND ||
-	     fail->error == GRAPH_ERROR_FOLDER_GONE))
+	     fail->error == GRAPH_ERROR_FOLDER_GONE ||
+	     fail->error == GRAPH_ERROR_REFUSED))
 		fail->error = GRAPH_ERROR_TOKEN_GONE;
 	if (fail->status == 410)
 		fail->error = GRAPH_ERROR_TOKEN_GONE;
 	if (fail->error == GRAPH_ERROR_NOT_FOUND)
 		fail->error = GRAPH_ERROR_FOLDER_GONE;
+}
+
+/* One senseless row must not make the whole folder unreadable. */
+static void delta_parse_rows(struct graph_delta *delta)
+{
+	struct graph_json_page *shape = &delta->page.shape;
+	const char *error;
+	unsigned int i, used = 0;
+
+	delta->page.rows = msnet_malloc((shape->row_count + 1) *
+					sizeof(*delta->page.rows));
+	for (i = 0; i < shape->row_count; i++) {
+		delta->page.rows[used] = graph_message_parse(
+			delta->page.text + shape->rows[i].offset,
+			shape->rows[i].size, &error);
+		if (delta->page.rows[used] != NULL)
+			shape->rows[used++] = shape->rows[i];
+		else
+			delta->unusable_count++;
+	}
+	shape->row_count = used;
 }
 
 /* Take the page that has arrived; -1 if it makes no sense. */
@@ -172,8 +195,7 @@ static int delta_take_page(struct graph_delta *delta,
 {
 	struct graph_json_page *shape = &delta->page.shape;
 	struct msnet_response *resp = delta->call_resp;
-	const char *link, *error;
-	unsigned int i;
+	const char *link;
 
 	page_deinit(&delta->page);
 	delta->call_resp = NULL;
@@ -196,19 +218,7 @@ static int delta_take_page(struct graph_delta *delta,
 			"read changes: a link to another host was refused");
 		return -1;
 	}
-	delta->page.rows = msnet_malloc((shape->row_count + 1) *
-					sizeof(*delta->page.rows));
-	for (i = 0; i < shape->row_count; i++) {
-		delta->page.rows[i] = graph_message_parse(
-			delta->page.text + shape->rows[i].offset,
-			shape->rows[i].size, &error);
-		if (delta->page.rows[i] == NULL) {
-			graph_failure_set(fail_r, GRAPH_ERROR_PROTOCOL,
-				"read changes: a row makes no sense: %s",
-				error);
-			return -1;
-		}
-	}
+	delta_parse_rows(delta);
 	free(delta->link);
 	delta->link = msnet_strdup(link);
 	delta->final = shape->next_link == NULL;
@@ -237,6 +247,8 @@ int graph_delta_next_page(struct graph_delta *delta,
 	if (delta_take_page(delta, fail_r) < 0)
 		return -1;
 	if (!delta->final) {
+		/* a long listing that gets on is let to its end */
+		graph_client_set_deadline(delta->client, 0);
 		free(delta->next);
 		delta->next = msnet_strdup(delta->link);
 		delta_request(delta);
@@ -260,6 +272,11 @@ const char *graph_delta_row_json(const struct graph_delta *delta,
 {
 	*size_r = delta->page.shape.rows[i].size;
 	return delta->page.text + delta->page.shape.rows[i].offset;
+}
+
+unsigned int graph_delta_unusable_count(const struct graph_delta *delta)
+{
+	return delta->unusable_count;
 }
 
 const char *graph_delta_link(const struct graph_delta *delta, bool *final_r)

@@ -24,7 +24,7 @@ graph_delta_init(struct graph_client *client, const char *folder_id,
 /* Get the next page. Returns 1: a page is there (it may have 0 rows), 0: the
    round has ended with the page before, -1: failure (TOKEN_GONE: list anew
    without link; FOLDER_GONE). Blocks. After 503/504 and time-outs the page
-   size is halved before it gives up. How extended properties may be asked for
+   size is halved before it gives up. Each page has the time of a command. How extended properties may be asked for
    ($expand, expand, not at all) is tried out on the first page of a listing
    and remembered in the client. */
 int graph_delta_next_page(struct graph_delta *delta,
@@ -36,6 +36,9 @@ graph_delta_row(const struct graph_delta *delta, unsigned int i);
 /* The same row as JSON text, for graph_message_parse() later. */
 const char *graph_delta_row_json(const struct graph_delta *delta,
 				 unsigned int i, size_t *size_r);
+/* Rows so far that could not be used: they had no id, or were beyond the
+   limits. So what a full listing did not name may be there all the same. */
+unsigned int graph_delta_unusable_count(const struct graph_delta *delta);
 /* Link to go on with after the present page: a nextLink, or the deltaLink when
    *final_r. NULL before the first page. */
 const char *graph_delta_link(const struct graph_delta *delta, bool *final_r);

@@ -135,6 +135,7 @@ static int folder_next_page(struct graph_folder_delta *delta,
 		if (!first && fail_r->status >= 400 && fail_r->status < 500 &&
 		    (fail_r->error == GRAPH_ERROR_NOT_FOUND ||
 		     fail_r->error == GRAPH_ERROR_FOLDER_GONE ||
+		     fail_r->error == GRAPH_ERROR_REFUSED ||
 		     fail_r->status == 410))
 			fail_r->error = GRAPH_ERROR_TOKEN_GONE;
 		return -1;

@@ -379,8 +379,9 @@ static void test_token_gone(void)
 		{ "malformed", { 0, 400, NULL, "{\"error\":{\"code\":"
 			"\"ErrorInvalidIdMalformed\"}}", NULL },
 			GRAPH_ERROR_TOKEN_GONE },
+		/* on the service's own link; on a first page it stays REFUSED */
 		{ "any 400", { 0, 400, NULL, REFUSED, NULL },
-			GRAPH_ERROR_REFUSED },
+			GRAPH_ERROR_TOKEN_GONE },
 		{ "gone", { 0, 404, NULL, "{\"error\":{\"code\":"
 			"\"ErrorItemNotFound\"}}", NULL },
 			GRAPH_ERROR_FOLDER_GONE },
