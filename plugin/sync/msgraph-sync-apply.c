@@ -209,8 +209,9 @@ static int apply_row_message(struct apply *apply,
 		msgraph_pull_read(apply->pull, row) : NULL;
 	int ret = 0;
 
-	if (asked == NULL && msg == NULL) {
+	if (asked == NULL && (msg == NULL || (seq == 0 && row->partial))) {
 		/* only named; nothing that could be shown */
+		graph_message_free(&msg);
 		return 0;
 	}
 	T_BEGIN {
@@ -252,16 +253,19 @@ static int apply_rows(struct apply *apply)
 	return ret;
 }
 
-/* After a complete listing: what it did not name is gone. */
+/* After a complete listing: what it did not name is gone, except what has been
+   saved since it began. */
 static void apply_sweep(struct apply *apply)
 {
 	const struct mail_index_header *hdr =
 		mail_index_get_header(apply->view);
 	const char *id, *error;
-	uint32_t seq;
+	uint32_t seq, uid;
 
 	for (seq = 1; seq <= hdr->messages_count; seq++) T_BEGIN {
-		if (msgraph_idmap_get(apply->env->idmap, apply->view, seq,
+		mail_index_lookup_uid(apply->view, seq, &uid);
+		if (uid < apply->pull->next_uid &&
+		    msgraph_idmap_get(apply->env->idmap, apply->view, seq,
 				      &id, NULL, &error) > 0 &&
 		    hash_table_lookup(apply->pull->by_id, id) == NULL)
 			apply_expunge(apply, seq, id);
@@ -312,7 +316,7 @@ int msgraph_apply(const struct msgraph_sync_env *env,
 	msgraph_cache_begin(apply.cache, apply.trans);
 	apply_uid_validity(&apply);
 	ret = apply_rows(&apply);
-	if (ret == 0 && pull->full)
+	if (ret == 0 && pull->full && !pull->unnamed)
 		apply_sweep(&apply);
 	state.link = pull->link;
 	state.generation++;

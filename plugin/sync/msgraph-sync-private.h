@@ -8,6 +8,11 @@
 struct graph_batch;
 struct graph_message;
 
+/* The time of a command grows by so much for each message that it has to ask
+   for or to change, up to a limit. */
+#define MSGRAPH_MSECS_PER_MESSAGE 200U
+#define MSGRAPH_LONG_MAX_MSECS (30U * 60 * 1000)
+
 /* One message of a pull. The row itself is in the spool file. */
 struct msgraph_pulled {
 	const char *id;
@@ -15,6 +20,7 @@ struct msgraph_pulled {
 	off_t offset;			/* of the row's JSON in the spool */
 	uint32_t size;			/* 0 = gone from the folder */
 	bool partial;			/* the row does not say everything */
+	bool mixed;			/* several rows, some of them partial */
 	bool present, removed;		/* both: the service must be asked */
 };
 ARRAY_DEFINE_TYPE(msgraph_pulled, struct msgraph_pulled);
@@ -27,11 +33,15 @@ struct msgraph_pull {
 	off_t spool_size;
 	/* it listed everything: what it did not name is gone */
 	bool full;
+	/* rows that had no id to know them by */
+	bool unnamed;
 	/* the service delivered extended properties */
 	bool has_properties;
 	const char *link;
 	/* of the state that it started from */
 	uint32_t generation;
+	/* the index's next UID then: what came later is not in a listing */
+	uint32_t next_uid;
 	/* messages that were read singly, and for each row its number there
 	   + 1, or 0 */
 	struct graph_batch *asked;
@@ -45,8 +55,10 @@ struct msgraph_pending {
 	enum mail_flags changed, flags;
 	const char *id;
 	const char *const *keywords;	/* as they shall be */
-	/* after the push */
-	bool done, gone;
+	/* the id cannot be read just now */
+	bool unreadable;
+	/* after the push; failed: not this time */
+	bool done, failed;
 };
 ARRAY_DEFINE_TYPE(msgraph_pending, struct msgraph_pending);
 
@@ -83,7 +95,8 @@ void msgraph_pending_collect(const struct msgraph_sync_env *env,
 			     ARRAY_TYPE(msgraph_pending) *pending);
 bool msgraph_pending_equals(const struct msgraph_pending *a,
 			    const struct msgraph_pending *b);
-/* Send them; marks what is done. Returns -1 when something stays pending. */
+/* Send them; marks what is done: each for itself, so that one that cannot be
+   changed does not hold up the others. Returns -1 when something stays pending. */
 int msgraph_push_run(const struct msgraph_sync_env *env,
 		     ARRAY_TYPE(msgraph_pending) *pending,
 		     struct graph_failure *fail_r);

@@ -7,6 +7,7 @@
 #include "mail-index.h"
 #include "write-full.h"
 #include "graph-batch.h"
+#include "graph-client.h"
 #include "graph-delta.h"
 #include "graph-message.h"
 #include "msgraph-sync-private.h"
@@ -121,11 +122,12 @@ pull_add(const struct msgraph_sync_env *env, struct msgraph_pull *pull,
 	}
 	if (msg->has_properties)
 		pull->has_properties = TRUE;
-	if (row->present && row->size > 0 && !row->partial &&
-	    !row_is_whole(msg)) {
-		/* a second row with part of it: ask for the whole */
-		row->partial = TRUE;
-		return 0;
+	if (row->present && row->size > 0 &&
+	    (row->partial || !row_is_whole(msg))) {
+		/* neither the first nor the second alone is the truth */
+		row->mixed = TRUE;
+		if (!row->partial)
+			return 0;
 	}
 	row->present = TRUE;
 	row->partial = !row_is_whole(msg);
@@ -160,74 +162,119 @@ pull_pages(const struct msgraph_sync_env *env, struct graph_delta *delta,
 	if (ret == 0)
 		pull->link = p_strdup(pull->pool,
 				      graph_delta_link(delta, &final));
+	if (graph_delta_unusable_count(delta) > 0) {
+		pull->unnamed = TRUE;
+		e_debug(env->event, "%u rows of the list could not be used",
+			graph_delta_unusable_count(delta));
+	}
 	return ret;
 }
 
+static bool pull_must_ask(const struct msgraph_sync_env *env,
+			  struct mail_index_view *view,
+			  const struct msgraph_pull *pull,
+			  const struct msgraph_pulled *row)
+{
+	if (row->removed)
+		return row->present;
+	if (row->partial) {
+		/* of a known message what the row says is enough */
+		return row->mixed ||
+			msgraph_idmap_find(env->idmap, view, row->id) == 0;
+	}
+	return row->mixed || !pull->has_properties;
+}
+
+/* The service's word on this message that asking again will not change. */
+static bool pull_is_final(const struct graph_batch_result *result)
+{
+	int status = result->failure.status;
+
+	return !graph_error_is_transient(result->failure.error) ||
+		(result->answered && status >= 500 && status != 503 &&
+		 status != 504);
+}
+
+/* Returns -1 if the whole round has to be tried again later. */
+static int pull_take_answer(const struct msgraph_sync_env *env,
+			    struct msgraph_pulled *row,
+			    const struct graph_batch_result *result,
+			    struct graph_failure *fail_r)
+{
+	if (result->message != NULL) {
+		row->removed = result->message->parent_id != NULL &&
+			strcmp(result->message->parent_id,
+			       env->folder_id) != 0;
+		return 0;
+	}
+	/* In a list but not to be had: it went meanwhile, which the next round
+	   tells, or it has not come everywhere yet. So only what the list
+	   called removed itself counts as gone. */
+	if (result->failure.error == GRAPH_ERROR_NOT_FOUND)
+		return 0;
+	if (!pull_is_final(result)) {
+		*fail_r = result->failure;
+		return -1;
+	}
+	row->removed = FALSE;
+	e_warning(env->event, "a message cannot be read: %s",
+		  result->failure.message);
+	return 0;
+}
+
+static int
+pull_ask(const struct msgraph_sync_env *env, struct msgraph_pull *pull,
+	 const ARRAY_TYPE(uint32_t) *asked, struct graph_failure *fail_r)
+{
+	struct graph_failure ignored;
+	struct msgraph_pulled *row;
+	const uint32_t *i;
+	unsigned int n = 0;
+
+	pull->asked = graph_batch_init(env->client);
+	array_foreach(asked, i) {
+		row = array_idx_modifiable(&pull->rows, *i);
+		(void)graph_batch_get(pull->asked, row->id);
+	}
+	graph_client_extend_deadline(env->client,
+		I_MIN(array_count(asked), MSGRAPH_LONG_MAX_MSECS /
+		      MSGRAPH_MSECS_PER_MESSAGE) * MSGRAPH_MSECS_PER_MESSAGE);
+	(void)graph_batch_run(pull->asked, &ignored);
+	array_foreach(asked, i) {
+		row = array_idx_modifiable(&pull->rows, *i);
+		if (pull_take_answer(env, row,
+				     graph_batch_result(pull->asked, n++),
+				     fail_r) < 0)
+			return -1;
+		pull->asked_rows[*i] = n;
+	}
+	return 0;
+}
+
 /* Rows that say too little, and messages named as present and as gone: ask for
-   each as it is now. Known ones with a partial row are left: what they do say
-   is enough. */
+   each as it is now. */
 static int
 pull_complete(const struct msgraph_sync_env *env, struct mail_index_view *view,
 	      struct msgraph_pull *pull, struct graph_failure *fail_r)
 {
-	struct graph_batch *batch = NULL;
-	const struct graph_batch_result *result;
-	struct msgraph_pulled *row;
-	ARRAY(unsigned int) asked;
-	unsigned int i, n = 0;
-	struct graph_failure fail;
-	bool ask;
+	const struct msgraph_pulled *row;
+	ARRAY_TYPE(uint32_t) asked;
+	uint32_t i;
+	int ret = 0;
 
 	i_array_init(&asked, 16);
-	array_foreach_modifiable(&pull->rows, row) {
-		if (row->removed && !row->present)
+	array_foreach(&pull->rows, row) {
+		if (!pull_must_ask(env, view, pull, row))
 			continue;
-		ask = row->removed ||
-			(row->partial && msgraph_idmap_find(env->idmap, view,
-							    row->id) == 0) ||
-			(!pull->has_properties && !row->partial);
-		if (!ask)
-			continue;
-		if (batch == NULL)
-			batch = graph_batch_init(env->client);
-		(void)graph_batch_get(batch, row->id);
 		i = array_foreach_idx(&pull->rows, row);
 		array_push_back(&asked, &i);
 	}
-	if (batch != NULL && graph_batch_run(batch, &fail) < 0 &&
-	    !graph_error_is_transient(fail.error)) {
-		*fail_r = fail;
-		graph_batch_deinit(&batch);
-		array_free(&asked);
-		return -1;
-	}
-	for (n = 0; n < array_count(&asked); n++) {
-		row = array_idx_modifiable(&pull->rows,
-					   *array_idx(&asked, n));
-		result = graph_batch_result(batch, n);
-		if (result->message != NULL &&
-		    (result->message->parent_id == NULL ||
-		     strcmp(result->message->parent_id, env->folder_id) == 0))
-			row->removed = FALSE;
-		else if (result->message != NULL ||
-			 result->failure.error == GRAPH_ERROR_NOT_FOUND) {
-			row->removed = TRUE;
-			row->present = FALSE;
-		} else if (graph_error_is_transient(result->failure.error)) {
-			/* try the whole round again later */
-			*fail_r = result->failure;
-			graph_batch_deinit(&batch);
-			array_free(&asked);
-			return -1;
-		}
-	}
-	pull->asked = batch;
 	pull->asked_rows = p_new(pull->pool, unsigned int,
 				 array_count(&pull->rows) + 1);
-	for (n = 0; n < array_count(&asked); n++)
-		pull->asked_rows[*array_idx(&asked, n)] = n + 1;
+	if (array_count(&asked) > 0)
+		ret = pull_ask(env, pull, &asked, fail_r);
 	array_free(&asked);
-	return 0;
+	return ret;
 }
 
 struct graph_message *

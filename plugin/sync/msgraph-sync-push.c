@@ -4,6 +4,7 @@
 #include "array.h"
 #include "mail-index.h"
 #include "graph-batch.h"
+#include "graph-client.h"
 #include "msgraph-flags.h"
 #include "msgraph-sync-private.h"
 
@@ -97,13 +98,18 @@ pending_fill(const struct msgraph_sync_env *env, struct mail_index_view *view,
 	struct msgraph_rec own;
 	const char *id, *error;
 	uint32_t seq;
+	int ret;
 
 	if (!mail_index_lookup_seq(view, p->uid, &seq))
 		return;
 	rec = mail_index_lookup(view, seq);
 	p->flags = rec->flags;
 	p->keywords = pending_keywords(env->index, view, seq, pool);
-	if (msgraph_idmap_get(env->idmap, view, seq, &id, &own, &error) > 0) {
+	ret = msgraph_idmap_get(env->idmap, view, seq, &id, &own, &error);
+	if (ret < 0) {
+		e_error(env->event, "%s", error);
+		p->unreadable = TRUE;
+	} else if (ret > 0) {
 		p->id = p_strdup(pool, id);
 		p->moved = (own.flags & MSGRAPH_REC_MOVED) != 0;
 	}
@@ -149,24 +155,51 @@ bool msgraph_pending_equals(const struct msgraph_pending *a,
  * Push
  */
 
-/* Remember which operation of a batch belongs to which change. */
-struct push_batch {
+/* Expunges are looked at and carried out so many at a time, so that those
+   that are done count when the time is over. */
+#define EXPUNGE_CHUNK 200
+
+struct push {
+	const struct msgraph_sync_env *env;
+	/* the ones that the steps of an expunge are about */
+	struct msgraph_pending *chunk, *chunk_end;
+	/* first failure, for the caller */
+	struct graph_failure fail;
+	/* nothing else would get through either */
+	bool down;
+
 	struct graph_batch *batch;
+	/* which operation of the batch belongs to which change */
 	ARRAY(struct msgraph_pending *) ops;
 };
 
-static void push_begin(const struct msgraph_sync_env *env,
-		       struct push_batch *push)
+static void push_begin(struct push *push)
 {
-	push->batch = graph_batch_init(env->client);
-	t_array_init(&push->ops, 16);
+	push->batch = graph_batch_init(push->env->client);
+	array_clear(&push->ops);
 }
 
-static int push_send(struct push_batch *push, struct graph_failure *fail_r)
+static void push_send(struct push *push)
 {
-	if (graph_batch_count(push->batch) == 0)
-		return 0;
-	return graph_batch_run(push->batch, fail_r);
+	struct graph_failure ignored;
+
+	if (graph_batch_count(push->batch) > 0)
+		(void)graph_batch_run(push->batch, &ignored);
+}
+
+static void push_end(struct push *push)
+{
+	graph_batch_deinit(&push->batch);
+}
+
+static void push_failed(struct push *push, struct msgraph_pending *p,
+			const struct graph_batch_result *result)
+{
+	p->failed = TRUE;
+	if (push->fail.error == GRAPH_OK)
+		push->fail = result->failure;
+	if (!result->answered || result->failure.error == GRAPH_ERROR_THROTTLED)
+		push->down = TRUE;
 }
 
 /* A verdict that repeating will not change. */
@@ -176,181 +209,187 @@ static bool push_is_final(enum graph_error error)
 		error == GRAPH_ERROR_TOO_BIG;
 }
 
-static void push_patches(const struct msgraph_sync_env *env,
-			 ARRAY_TYPE(msgraph_pending) *pending,
-			 struct graph_failure *fail)
+/* TRUE if there is nothing at Graph that this change could be about. */
+static bool push_is_void(struct msgraph_pending *p)
 {
-	const struct graph_batch_result *result;
+	if (p->unreadable)
+		p->failed = TRUE;
+	else if (p->id == NULL || p->moved)
+		p->done = TRUE;
+	return p->done || p->failed;
+}
+
+static void push_patched(struct push *push, struct msgraph_pending *p,
+			 const struct graph_batch_result *result)
+{
+	if (result->failure.error == GRAPH_OK ||
+	    /* the next pull tells where it went */
+	    result->failure.error == GRAPH_ERROR_NOT_FOUND) {
+		p->done = TRUE;
+	} else if (push_is_final(result->failure.error)) {
+		e_warning(push->env->event, "uid=%u: %s", p->uid,
+			  result->failure.message);
+		p->done = TRUE;
+	} else {
+		push_failed(push, p, result);
+	}
+}
+
+static void push_patches(struct push *push,
+			 ARRAY_TYPE(msgraph_pending) *pending)
+{
 	struct msgraph_pending *p;
-	struct push_batch push;
 	struct graph_patch patch;
-	struct graph_failure run_fail;
 	unsigned int i;
 
-	push_begin(env, &push);
+	push_begin(push);
 	array_foreach_modifiable(pending, p) {
-		if (p->expunge)
+		if (p->expunge || push_is_void(p))
 			continue;
-		if (p->id == NULL || p->moved ||
-		    !msgraph_flags_to_patch(p->changed, p->flags,
+		if (!msgraph_flags_to_patch(p->changed, p->flags,
 					    p->keywords_changed, p->keywords,
 					    &patch)) {
 			p->done = TRUE;
 			continue;
 		}
-		(void)graph_batch_patch(push.batch, p->id, &patch);
-		array_push_back(&push.ops, &p);
+		(void)graph_batch_patch(push->batch, p->id, &patch);
+		array_push_back(&push->ops, &p);
 	}
-	(void)push_send(&push, &run_fail);
-	for (i = 0; i < array_count(&push.ops); i++) {
-		p = *array_idx_modifiable(&push.ops, i);
-		result = graph_batch_result(push.batch, i);
-		if (result->failure.error == GRAPH_OK)
-			p->done = TRUE;
-		else if (result->failure.error == GRAPH_ERROR_NOT_FOUND) {
-			/* the next pull tells where it went */
-			p->done = TRUE;
-		} else if (push_is_final(result->failure.error)) {
-			e_warning(env->event, "uid=%u: %s", p->uid,
-				  result->failure.message);
-			p->done = TRUE;
-		} else {
-			*fail = result->failure;
-		}
-	}
-	graph_batch_deinit(&push.batch);
+	push_send(push);
+	for (i = 0; i < array_count(&push->ops); i++)
+		push_patched(push, *array_idx_modifiable(&push->ops, i),
+			     graph_batch_result(push->batch, i));
+	push_end(push);
 }
 
-/* Is the message still in this folder? One that somebody has moved away must
-   not be deleted where it is now. */
-static void push_verify(const struct msgraph_sync_env *env,
-			ARRAY_TYPE(msgraph_pending) *pending,
-			struct graph_failure *fail)
+/* Is the message still in this folder? One that is elsewhere, because somebody
+   or a step of ours has moved it, must not be touched there. */
+static void push_verify(struct push *push)
 {
 	const struct graph_batch_result *result;
-	struct graph_failure run_fail;
 	struct msgraph_pending *p;
-	struct push_batch push;
 	unsigned int i;
 
-	push_begin(env, &push);
-	array_foreach_modifiable(pending, p) {
-		if (!p->expunge)
+	push_begin(push);
+	for (p = push->chunk; p < push->chunk_end; p++) {
+		if (!p->expunge || p->done || p->failed || push_is_void(p))
 			continue;
-		if (p->id == NULL || p->moved) {
-			p->done = TRUE;
-			continue;
-		}
-		(void)graph_batch_get_parent(push.batch, p->id);
-		array_push_back(&push.ops, &p);
+		(void)graph_batch_get_parent(push->batch, p->id);
+		array_push_back(&push->ops, &p);
 	}
-	(void)push_send(&push, &run_fail);
-	for (i = 0; i < array_count(&push.ops); i++) {
-		p = *array_idx_modifiable(&push.ops, i);
-		result = graph_batch_result(push.batch, i);
+	push_send(push);
+	for (i = 0; i < array_count(&push->ops); i++) {
+		p = *array_idx_modifiable(&push->ops, i);
+		result = graph_batch_result(push->batch, i);
 		if (result->failure.error == GRAPH_ERROR_NOT_FOUND ||
 		    (result->message != NULL &&
 		     result->message->parent_id != NULL &&
 		     strcmp(result->message->parent_id,
-			    env->folder_id) != 0))
+			    push->env->folder_id) != 0))
 			p->done = TRUE;
-		else if (result->message == NULL) {
-			*fail = result->failure;
-			p->gone = TRUE;	/* not this time */
-		}
+		else if (result->message == NULL)
+			push_failed(push, p, result);
 	}
-	graph_batch_deinit(&push.batch);
+	push_end(push);
 }
 
 enum push_way { PUSH_MOVE, PUSH_DELETE, PUSH_PERMANENT };
 
-static void
-push_expunge_by(const struct msgraph_sync_env *env,
-		ARRAY_TYPE(msgraph_pending) *pending, enum push_way way,
-		const char *folder_id, bool last, struct graph_failure *fail)
+/* What is refused is left for another way, if this is not the last. */
+static void push_expunge_by(struct push *push, enum push_way way,
+			    const char *folder_id, bool last)
 {
 	const struct graph_batch_result *result;
-	struct graph_failure run_fail;
 	struct msgraph_pending *p;
-	struct push_batch push;
 	unsigned int i;
 
-	push_begin(env, &push);
-	array_foreach_modifiable(pending, p) {
-		if (!p->expunge || p->done || p->gone)
+	push_verify(push);
+	push_begin(push);
+	for (p = push->chunk; p < push->chunk_end; p++) {
+		if (!p->expunge || p->done || p->failed)
 			continue;
 		if (way == PUSH_MOVE)
-			(void)graph_batch_move(push.batch, p->id, folder_id);
+			(void)graph_batch_move(push->batch, p->id, folder_id);
 		else if (way == PUSH_DELETE)
-			(void)graph_batch_delete(push.batch, p->id);
+			(void)graph_batch_delete(push->batch, p->id);
 		else
-			(void)graph_batch_permanent_delete(push.batch, p->id);
-		array_push_back(&push.ops, &p);
+			(void)graph_batch_permanent_delete(push->batch, p->id);
+		array_push_back(&push->ops, &p);
 	}
-	(void)push_send(&push, &run_fail);
-	for (i = 0; i < array_count(&push.ops); i++) {
-		p = *array_idx_modifiable(&push.ops, i);
-		result = graph_batch_result(push.batch, i);
+	push_send(push);
+	for (i = 0; i < array_count(&push->ops); i++) {
+		p = *array_idx_modifiable(&push->ops, i);
+		result = graph_batch_result(push->batch, i);
 		if (result->failure.error == GRAPH_OK ||
-		    (result->failure.error == GRAPH_ERROR_NOT_FOUND &&
-		     (last || way != PUSH_MOVE)))
+		    result->failure.error == GRAPH_ERROR_NOT_FOUND)
 			p->done = TRUE;
-		else if (last || graph_error_is_transient(
-					result->failure.error))
-			*fail = result->failure;
+		else if (last ||
+			 graph_error_is_transient(result->failure.error))
+			push_failed(push, p, result);
 	}
-	graph_batch_deinit(&push.batch);
+	push_end(push);
 }
 
-static void push_expunges(const struct msgraph_sync_env *env,
-			  ARRAY_TYPE(msgraph_pending) *pending,
-			  struct graph_failure *fail)
+static void push_expunge_chunk(struct push *push)
 {
-	push_verify(env, pending, fail);
-	if (fail->error != GRAPH_OK)
-		return;
+	const struct msgraph_sync_env *env = push->env;
+
 	switch (env->expunge_mode) {
 	case MSGRAPH_EXPUNGE_TRASH:
 		if (!env->is_trash && env->trash_id != NULL) {
-			push_expunge_by(env, pending, PUSH_MOVE, env->trash_id,
-					TRUE, fail);
+			push_expunge_by(push, PUSH_MOVE, env->trash_id, TRUE);
 			return;
 		}
 		break;
 	case MSGRAPH_EXPUNGE_PERMANENT:
-		push_expunge_by(env, pending, PUSH_PERMANENT, NULL, FALSE,
-				fail);
+		push_expunge_by(push, PUSH_PERMANENT, NULL, FALSE);
 		break;
 	case MSGRAPH_EXPUNGE_RECOVERABLE:
 		break;
 	}
-	if (fail->error == GRAPH_OK)
-		push_expunge_by(env, pending, PUSH_MOVE, RECOVERABLE_FOLDER,
-				FALSE, fail);
-	if (fail->error == GRAPH_OK)
-		push_expunge_by(env, pending, PUSH_DELETE, NULL, TRUE, fail);
+	push_expunge_by(push, PUSH_MOVE, RECOVERABLE_FOLDER, FALSE);
+	push_expunge_by(push, PUSH_DELETE, NULL, TRUE);
+}
+
+static void push_expunges(struct push *push,
+			  ARRAY_TYPE(msgraph_pending) *pending)
+{
+	struct msgraph_pending *p;
+	unsigned int count, first;
+
+	p = array_get_modifiable(pending, &count);
+	for (first = 0; first < count && !push->down; first += EXPUNGE_CHUNK) {
+		push->chunk = p + first;
+		push->chunk_end = p + I_MIN(first + EXPUNGE_CHUNK, count);
+		push_expunge_chunk(push);
+	}
 }
 
 int msgraph_push_run(const struct msgraph_sync_env *env,
 		     ARRAY_TYPE(msgraph_pending) *pending,
 		     struct graph_failure *fail_r)
 {
-	struct msgraph_pending *p;
+	struct push push = { .env = env };
+	const struct msgraph_pending *p;
+	int ret = 0;
 
-	i_zero(fail_r);
+	graph_client_extend_deadline(env->client,
+		I_MIN(array_count(pending), MSGRAPH_LONG_MAX_MSECS /
+		      MSGRAPH_MSECS_PER_MESSAGE) * MSGRAPH_MSECS_PER_MESSAGE);
+	i_array_init(&push.ops, 16);
 	T_BEGIN {
-		push_patches(env, pending, fail_r);
-		if (fail_r->error == GRAPH_OK)
-			push_expunges(env, pending, fail_r);
+		push_patches(&push, pending);
+		if (!push.down)
+			push_expunges(&push, pending);
 	} T_END;
-	array_foreach_modifiable(pending, p) {
-		if (!p->done) {
-			if (fail_r->error == GRAPH_OK)
-				graph_failure_set(fail_r,
-					GRAPH_ERROR_UNAVAILABLE,
-					"changes could not be sent");
-			return -1;
-		}
+	array_free(&push.ops);
+	*fail_r = push.fail;
+	array_foreach(pending, p) {
+		if (!p->done)
+			ret = -1;
 	}
-	return 0;
+	if (ret < 0 && fail_r->error == GRAPH_OK)
+		graph_failure_set(fail_r, GRAPH_ERROR_UNAVAILABLE,
+				  "changes could not be sent");
+	return ret;
 }

@@ -16,13 +16,15 @@ bool msgraph_sync_have_pending(struct mail_index *index)
 }
 
 static void sync_get_state(const struct msgraph_sync_env *env,
-			   struct msgraph_folder_state *state_r)
+			   struct msgraph_folder_state *state_r,
+			   uint32_t *next_uid_r)
 {
 	struct mail_index_view *view;
 
 	(void)mail_index_refresh(env->index);
 	view = mail_index_view_open(env->index);
 	msgraph_idmap_get_state(env->idmap, view, state_r);
+	*next_uid_r = mail_index_get_header(view)->next_uid;
 	mail_index_view_close(&view);
 }
 
@@ -32,8 +34,9 @@ sync_pull(const struct msgraph_sync_env *env, enum msgraph_sync_flags flags,
 {
 	struct msgraph_folder_state state;
 	struct msgraph_pull *pull;
+	uint32_t next_uid;
 
-	sync_get_state(env, &state);
+	sync_get_state(env, &state, &next_uid);
 	if ((flags & MSGRAPH_SYNC_FULL) != 0)
 		state.link = NULL;
 	pull = msgraph_pull_run(env, state.link, fail_r);
@@ -43,8 +46,10 @@ sync_pull(const struct msgraph_sync_env *env, enum msgraph_sync_flags flags,
 		i_zero(fail_r);
 		pull = msgraph_pull_run(env, NULL, fail_r);
 	}
-	if (pull != NULL)
+	if (pull != NULL) {
 		pull->generation = state.generation;
+		pull->next_uid = next_uid;
+	}
 	return pull;
 }
 
@@ -98,18 +103,16 @@ static void sync_mark_recent(const struct msgraph_sync_env *env,
 static bool sync_all_pushed(const ARRAY_TYPE(msgraph_pending) *now,
 			    const ARRAY_TYPE(msgraph_pending) *pushed)
 {
-	const struct msgraph_pending *n, *p;
-	bool found;
+	const struct msgraph_pending *n, *p, *end;
+	unsigned int count;
 
+	/* both are in the order of UIDs */
+	p = array_get(pushed, &count);
+	end = p + count;
 	array_foreach(now, n) {
-		found = FALSE;
-		array_foreach(pushed, p) {
-			if (p->done && msgraph_pending_equals(n, p)) {
-				found = TRUE;
-				break;
-			}
-		}
-		if (!found)
+		while (p < end && p->uid < n->uid)
+			p++;
+		if (p == end || !p->done || !msgraph_pending_equals(n, p))
 			return FALSE;
 	}
 	return TRUE;
@@ -118,14 +121,15 @@ static bool sync_all_pushed(const ARRAY_TYPE(msgraph_pending) *now,
 static void
 sync_expunge(const struct msgraph_sync_env *env, struct mail_index_view *view,
 	     struct mail_index_transaction *trans,
-	     const ARRAY_TYPE(msgraph_pending) *pending,
+	     const ARRAY_TYPE(msgraph_pending) *pending, bool only_done,
 	     struct msgraph_sync_result *result)
 {
 	const struct msgraph_pending *p;
 	uint32_t seq;
 
 	array_foreach(pending, p) {
-		if (!p->expunge || !mail_index_lookup_seq(view, p->uid, &seq))
+		if (!p->expunge || (only_done && !p->done) ||
+		    !mail_index_lookup_seq(view, p->uid, &seq))
 			continue;
 		mail_index_expunge(trans, seq);
 		result->expunged++;
@@ -155,13 +159,37 @@ sync_round(const struct msgraph_sync_env *env, pool_t pool,
 		mail_index_sync_rollback(&ctx);
 		return 0;
 	}
-	sync_expunge(env, view, trans, pending_r, result);
+	sync_expunge(env, view, trans, pending_r, FALSE, result);
 	if (mail_index_sync_commit(&ctx) < 0) {
 		*error_r = mail_index_get_error_message(env->index);
 		return -1;
 	}
 	result->pushed = array_count(pending_r);
 	return 1;
+}
+
+/* Not everything could be sent, so the records stay. But what is expunged at
+   Graph shall be gone here as well: then nothing is asked for it again. */
+static int
+sync_partly_pushed(const struct msgraph_sync_env *env,
+		   const ARRAY_TYPE(msgraph_pending) *pushed,
+		   struct msgraph_sync_result *result, const char **error_r)
+{
+	struct mail_index_transaction *trans, *own;
+	struct mail_index_sync_ctx *ctx;
+	struct mail_index_view *view;
+	int ret;
+
+	if (sync_begin(env, &ctx, &view, &trans, error_r) < 0)
+		return -1;
+	own = mail_index_transaction_begin(view,
+		MAIL_INDEX_TRANSACTION_FLAG_EXTERNAL);
+	sync_expunge(env, view, own, pushed, TRUE, result);
+	ret = mail_index_transaction_commit(&own);
+	if (ret < 0)
+		*error_r = mail_index_get_error_message(env->index);
+	mail_index_sync_rollback(&ctx);
+	return ret;
 }
 
 static int sync_push(const struct msgraph_sync_env *env, pool_t pool,
@@ -178,7 +206,8 @@ static int sync_push(const struct msgraph_sync_env *env, pool_t pool,
 		if (ret != 0 || i == SYNC_ROUNDS_MAX)
 			break;
 		if (msgraph_push_run(env, &pending, &result->push) < 0)
-			break;
+			return sync_partly_pushed(env, &pending, result,
+						  error_r);
 		pushed = pending;
 	}
 	return ret < 0 ? -1 : 0;
@@ -191,6 +220,7 @@ int msgraph_sync_run(const struct msgraph_sync_env *env,
 {
 	struct msgraph_folder_state state;
 	struct msgraph_pull *pull = NULL;
+	uint32_t next_uid;
 	pool_t pool;
 	int ret = 0;
 
@@ -204,7 +234,7 @@ int msgraph_sync_run(const struct msgraph_sync_env *env,
 	msgraph_pull_free(&pull);
 	if (ret == 0)
 		ret = sync_push(env, pool, result_r, index_error_r);
-	sync_get_state(env, &state);
+	sync_get_state(env, &state, &next_uid);
 	result_r->synced = state.generation > 0;
 	pool_unref(&pool);
 	return ret;

@@ -1,0 +1,599 @@
+/* msgraph_sync_run() with a bare index against a small Graph made of a table of
+   messages and scripted delta pages. */
+
+#include "lib.h"
+#include "array.h"
+#include "ioloop.h"
+#include "str.h"
+#include "test-common.h"
+#include "unlink-directory.h"
+#include "mail-index.h"
+#include "mail-types.h"
+#include "graph-client.h"
+#include "msgraph-cache.h"
+#include "msgraph-flags.h"
+#include "msgraph-sync.h"
+#include "test-msgraph-graph.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct ioloop *ioloop;
+static struct mail_index *mail_index;
+static struct msgraph_idmap *idmap;
+static struct test_graph *graph;
+static struct graph_client *client;
+static struct msgraph_sync_result result;
+static const char *dir;
+static unsigned int deadline_msecs;
+
+static int get_token(void *context ATTR_UNUSED,
+		     const char *rejected ATTR_UNUSED, const char **token_r,
+		     struct graph_failure *fail_r ATTR_UNUSED)
+{
+	*token_r = "token";
+	return 0;
+}
+
+static void open_index(void)
+{
+	mail_index = mail_index_alloc(NULL, dir, "dovecot.index");
+	test_assert(mail_index_open_or_create(mail_index,
+		MAIL_INDEX_OPEN_FLAG_CREATE) == 0);
+	idmap = msgraph_idmap_init(mail_index, dir);
+}
+
+static void close_index(void)
+{
+	msgraph_idmap_deinit(&idmap);
+	mail_index_close(mail_index);
+	mail_index_free(&mail_index);
+}
+
+static void begin(const char *name)
+{
+	struct graph_client_settings set = {
+		.base_url = TEST_GRAPH_URL, .mailbox = "me",
+		.request_timeout_msecs = 10000, .get_token = get_token,
+	};
+
+	test_begin(name);
+	dir = t_strdup_printf("test-sync.%ld", (long)getpid());
+	if (mkdir(dir, 0700) < 0)
+		i_fatal("mkdir(%s): %m", dir);
+	ioloop = io_loop_create();
+	open_index();
+	graph = test_graph_create();
+	set.transport = test_graph_transport(graph);
+	client = graph_client_create(&set);
+}
+
+static void end(void)
+{
+	const char *error;
+
+	graph_client_destroy(&client);
+	test_graph_free(&graph);
+	close_index();
+	if (unlink_directory(dir, UNLINK_DIRECTORY_FLAG_RMDIR, &error) < 0)
+		i_error("%s", error);
+	io_loop_destroy(&ioloop);
+	test_end();
+}
+
+static void sync_mode(enum msgraph_sync_flags flags,
+		      enum msgraph_expunge_mode mode)
+{
+	struct event *event = event_create(NULL);
+	struct msgraph_sync_env env = {
+		.index = mail_index, .idmap = idmap, .client = client,
+		.event = event, .folder_id = TEST_GRAPH_FOLDER, .dir = dir,
+		.expunge_mode = mode, .trash_id = "trash",
+	};
+	const char *error;
+
+	test_graph_clear_log(graph);
+	graph_client_set_deadline(client, deadline_msecs);
+	test_assert(msgraph_sync_run(&env, flags, &result, &error) == 0);
+	event_unref(&event);
+}
+
+static void sync_now(void)
+{
+	sync_mode(MSGRAPH_SYNC_PULL, MSGRAPH_EXPUNGE_RECOVERABLE);
+}
+
+/* The index as "uid=id", with the flags' initials and the keywords. */
+static const char *index_text(void)
+{
+	struct mail_index_view *view;
+	const struct mail_index_record *rec;
+	ARRAY_TYPE(keyword_indexes) keywords;
+	const char *id, *error;
+	const unsigned int *idx;
+	string_t *str = t_str_new(128);
+	uint32_t seq;
+
+	t_array_init(&keywords, 4);
+	test_assert(mail_index_refresh(mail_index) == 0);
+	view = mail_index_view_open(mail_index);
+	for (seq = 1; seq <= mail_index_view_get_messages_count(view); seq++) {
+		rec = mail_index_lookup(view, seq);
+		if (msgraph_idmap_get(idmap, view, seq, &id, NULL, &error) <= 0)
+			id = "?";
+		str_printfa(str, "%s%u=%s", seq == 1 ? "" : " ", rec->uid, id);
+		if ((rec->flags & MAIL_SEEN) != 0)
+			str_append(str, "S");
+		if ((rec->flags & MAIL_FLAGGED) != 0)
+			str_append(str, "F");
+		if ((rec->flags & MAIL_DELETED) != 0)
+			str_append(str, "D");
+		mail_index_lookup_keywords(view, seq, &keywords);
+		array_foreach(&keywords, idx) {
+			str_printfa(str, ",%s", *array_idx(
+				mail_index_get_keywords(mail_index), *idx));
+		}
+	}
+	mail_index_view_close(&view);
+	return str_c(str);
+}
+
+#define check(text) test_assert_strcmp(index_text(), text)
+#define check_log(text) test_assert_strcmp(test_graph_log(graph), text)
+
+/* What a client does: a change that is pending until it has been sent. */
+static void store(uint32_t uid, enum modify_type modify, enum mail_flags flags)
+{
+	struct mail_index_transaction *trans;
+	struct mail_index_view *view;
+	uint32_t seq;
+
+	test_assert(mail_index_refresh(mail_index) == 0);
+	view = mail_index_view_open(mail_index);
+	test_assert(mail_index_lookup_seq(view, uid, &seq));
+	trans = mail_index_transaction_begin(view, 0);
+	mail_index_update_flags(trans, seq, modify, flags);
+	test_assert(mail_index_transaction_commit(&trans) == 0);
+	mail_index_view_close(&view);
+}
+
+static void expunge(uint32_t uid, bool moved)
+{
+	struct mail_index_transaction *trans;
+	struct mail_index_view *view;
+	uint32_t seq;
+
+	test_assert(mail_index_refresh(mail_index) == 0);
+	view = mail_index_view_open(mail_index);
+	test_assert(mail_index_lookup_seq(view, uid, &seq));
+	trans = mail_index_transaction_begin(view, 0);
+	if (moved)
+		msgraph_idmap_set_flags(idmap, view, trans, seq,
+					MSGRAPH_REC_MOVED);
+	mail_index_expunge(trans, seq);
+	test_assert(mail_index_transaction_commit(&trans) == 0);
+	mail_index_view_close(&view);
+}
+
+/* What another process does when it has saved a message. */
+static void append(const char *id)
+{
+	struct mail_index_transaction *trans;
+	struct mail_index_view *view;
+	const char *error;
+	uint32_t seq;
+
+	test_assert(mail_index_refresh(mail_index) == 0);
+	view = mail_index_view_open(mail_index);
+	trans = mail_index_transaction_begin(view,
+		MAIL_INDEX_TRANSACTION_FLAG_EXTERNAL);
+	mail_index_append(trans, mail_index_get_header(view)->next_uid, &seq);
+	test_assert(msgraph_idmap_set(idmap, trans, seq, id, 100, 0,
+				      &error) == 0);
+	test_assert(mail_index_transaction_commit(&trans) == 0);
+	mail_index_view_close(&view);
+}
+
+/* Three messages, a, b and c, as UID 1 to 3. */
+static void fill(void)
+{
+	test_graph_add(graph, "a", 1);
+	test_graph_add(graph, "b", 2);
+	test_graph_add(graph, "c", 3);
+	test_graph_page(graph, "a b c", NULL, "L1");
+	sync_now();
+	check("1=a 2=b 3=c");
+}
+
+static void test_first_sync(void)
+{
+	begin("first listing: UIDs in order of dates, over pages");
+	test_graph_add(graph, "new", 30);
+	test_graph_add(graph, "old", 10);
+	test_graph_add(graph, "mid", 20);
+	test_graph_page(graph, "new", "N1", NULL);
+	/* an empty page is not the end */
+	test_graph_page(graph, "", "N2", NULL);
+	test_graph_page(graph, "mid old mid", NULL, "L1");
+	sync_now();
+	test_assert(result.synced && result.appended == 3);
+	check("1=old 2=mid 3=new");
+	check_log("DELTA DELTA N1 DELTA N2");
+
+	test_graph_page(graph, "", NULL, "L1");
+	sync_now();
+	test_assert(result.appended == 0 && result.updated == 0 &&
+		    result.expunged == 0);
+	check_log("DELTA L1");
+	end();
+}
+
+static void test_changes(void)
+{
+	begin("flags, deletes and new ones; what we know changes nothing");
+	fill();
+	test_graph_msg(graph, "a")->read = TRUE;
+	test_graph_add(graph, "d", 1);
+	test_graph_page(graph, "a d -b", NULL, "L2");
+	sync_now();
+	check("1=aS 3=c 4=d");
+	test_graph_page(graph, "a c d", NULL, "L3");
+	sync_now();
+	test_assert(result.appended == 0 && result.updated == 0);
+	check("1=aS 3=c 4=d");
+	end();
+}
+
+static void test_interrupted(void)
+{
+	begin("a listing that breaks off shows nothing and expunges nothing");
+	test_graph_add(graph, "a", 1);
+	test_graph_page(graph, "a", "N1", NULL);
+	test_graph_page_fail(graph, 403, "ErrorAccessDenied");
+	sync_now();
+	test_assert(result.pull.error == GRAPH_ERROR_PERM && !result.synced);
+	check("");
+	fill();
+	test_graph_page_fail(graph, 410, "syncStateNotFound");
+	test_graph_page(graph, "a", "N1", NULL);
+	test_graph_page_fail(graph, 403, "ErrorAccessDenied");
+	sync_now();
+	test_assert(result.pull.error == GRAPH_ERROR_PERM && result.synced);
+	check("1=a 2=b 3=c");
+	end();
+}
+
+static void test_token_lost(void)
+{
+	static const struct {
+		int status;
+		const char *code;
+	} tests[] = {
+		{ 410, "" }, { 410, "resyncRequired" },
+		{ 404, "SyncStateNotFound" }, { 400, "syncstateinvalid" },
+		{ 400, "ErrorInvalidIdMalformed" }, { 400, "BadRequest" },
+	};
+	unsigned int i;
+
+	begin("token lost: everything is listed, then swept");
+	fill();
+	test_graph_remove(graph, "b");
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		test_graph_page_fail(graph, tests[i].status, tests[i].code);
+		test_graph_page(graph, "c a", NULL, "L2");
+		sync_now();
+		test_assert_idx(result.pull.error == GRAPH_OK, i);
+		test_assert_strcmp_idx(index_text(), "1=a 3=c", i);
+	}
+	end();
+}
+
+static void append_a_message(void)
+{
+	test_graph_before_delta(graph, NULL);
+	test_graph_add(graph, "mine", 50);
+	append("mine");
+}
+
+static void test_sweep_spares_new_ones(void)
+{
+	begin("what another process saves during a listing is not swept");
+	fill();
+	test_graph_page_fail(graph, 410, "");
+	test_graph_page(graph, "a b c", NULL, "L2");
+	test_graph_before_delta(graph, append_a_message);
+	sync_now();
+	check("1=a 2=b 3=c 4=mine");
+	/* and the listing's successor does not double it */
+	test_graph_page(graph, "mine", NULL, "L3");
+	sync_now();
+	check("1=a 2=b 3=c 4=mine");
+	end();
+}
+
+static void be_faster(void)
+{
+	struct msgraph_sync_result before = result;
+
+	test_graph_before_delta(graph, NULL);
+	sync_now();
+	result = before;
+}
+
+static void test_other_process_first(void)
+{
+	begin("another process was faster: its result stays");
+	fill();
+	test_graph_add(graph, "d", 9);
+	/* the inner sync takes the first page */
+	test_graph_page(graph, "d", NULL, "L2");
+	test_graph_page(graph, "d -a", NULL, "L3");
+	test_graph_before_delta(graph, be_faster);
+	sync_now();
+	check("1=a 2=b 3=c 4=d");
+	end();
+}
+
+static void test_rows_that_say_little(void)
+{
+	begin("partial rows, also after whole ones; ids missing");
+	fill();
+	/* known: what it says is enough */
+	test_graph_msg(graph, "a")->read = TRUE;
+	test_graph_page(graph, "{\"id\":\"a\",\"isRead\":\"true\"}", NULL,
+			"L2");
+	sync_now();
+	check("1=aS 2=b 3=c");
+	check_log("DELTA L1");
+	/* whole, then partial: neither alone is the truth */
+	test_graph_msg(graph, "b")->read = TRUE;
+	test_graph_msg(graph, "b")->categories = "\"x\"";
+	test_graph_page(graph, "{\"id\":\"b\",\"subject\":\"s\","
+		"\"receivedDateTime\":\"2020-01-02T00:00:00Z\","
+		"\"isRead\":false,\"categories\":[\"x\"],"
+		"\"singleValueExtendedProperties\":[]}"
+		"{\"id\":\"b\",\"isRead\":true}", NULL, "L3");
+	sync_now();
+	check("1=aS 2=bS,x 3=c");
+	/* two partial ones */
+	test_graph_msg(graph, "c")->read = TRUE;
+	test_graph_msg(graph, "c")->categories = "\"y\"";
+	test_graph_page(graph, "{\"id\":\"c\",\"isRead\":true}"
+		"{\"id\":\"c\",\"categories\":[\"y\"]}", NULL, "L4");
+	sync_now();
+	check("1=aS 2=bS,x 3=cS,y");
+	/* unknown and partial: asked for; a row without id is nobody's */
+	test_graph_add(graph, "d", 4);
+	test_graph_page(graph, "{\"id\":\"d\",\"isRead\":true}"
+		"{\"isRead\":true,\"subject\":\"no id\"}", NULL, "L5");
+	sync_now();
+	test_assert(result.pull.error == GRAPH_OK);
+	check("1=aS 2=bS,x 3=cS,y 4=d");
+	/* what has no name in a full listing may be one of ours */
+	test_graph_page_fail(graph, 410, "");
+	test_graph_page(graph, "a b c {\"subject\":\"no id\"}", NULL, "L6");
+	sync_now();
+	check("1=aS 2=bS,x 3=cS,y 4=d");
+	end();
+}
+
+static void test_moved_and_back(void)
+{
+	begin("there and back between two polls; gone and moved on");
+	fill();
+	test_graph_page(graph, "-a a", NULL, "L2");
+	sync_now();
+	check("1=a 2=b 3=c");
+	test_graph_msg(graph, "b")->folder = "other";
+	test_graph_page(graph, "b -b", NULL, "L3");
+	sync_now();
+	check("1=a 3=c");
+	/* refused a look: not gone */
+	test_graph_fail(graph, "GET c", 403, "ErrorAccessDenied", 1);
+	test_graph_page(graph, "-c c", NULL, "L4");
+	test_expect_error_string("a message cannot be read");
+	sync_now();
+	test_expect_no_more_errors();
+	check("1=a 3=c");
+	/* moved back by others: a new UID */
+	test_graph_msg(graph, "b")->folder = TEST_GRAPH_FOLDER;
+	test_graph_page(graph, "b", NULL, "L5");
+	sync_now();
+	check("1=a 3=c 4=b");
+	end();
+}
+
+static void test_poison(void)
+{
+	begin("a message that cannot be read does not stop the folder");
+	/* rows without properties: every one is asked for */
+	test_graph_no_properties(graph);
+	test_graph_add(graph, "a", 1);
+	test_graph_add(graph, "bad", 2);
+	test_graph_add(graph, "late", 3);
+	test_graph_fail(graph, "GET bad", 500, "ErrorInternalServerError", 99);
+	test_graph_fail(graph, "GET late", 404, "ErrorItemNotFound", 1);
+	test_graph_page(graph, "a bad late", NULL, "L1");
+	test_expect_error_string("a message cannot be read");
+	sync_now();
+	test_expect_no_more_errors();
+	test_assert(result.pull.error == GRAPH_OK);
+	check("1=a 2=bad 3=late");
+	end();
+}
+
+static void test_store(void)
+{
+	begin("a STORE wins over the delta until it is sent; no echo");
+	fill();
+	store(1, MODIFY_ADD, MAIL_SEEN);
+	test_graph_fail(graph, "PATCH a", 503, "", 1);
+	test_graph_page(graph, "a", NULL, "L2");
+	sync_now();
+	check("1=aS 2=b 3=c");
+	test_assert(result.push.error == GRAPH_OK && result.pushed == 1);
+	test_assert(test_graph_msg(graph, "a")->read);
+	test_assert(!msgraph_sync_have_pending(mail_index));
+	test_graph_page(graph, "a", NULL, "L3");
+	sync_now();
+	test_assert(result.updated == 0);
+	check_log("DELTA L2");
+	end();
+}
+
+static void test_store_refused(void)
+{
+	begin("a push that fails stays pending; reading goes on");
+	fill();
+	store(1, MODIFY_ADD, MAIL_SEEN);
+	expunge(3, FALSE);
+	test_graph_fail(graph, "BATCH", 503, "", 99);
+	test_graph_page(graph, "b", NULL, "L2");
+	test_graph_msg(graph, "b")->read = TRUE;
+	sync_now();
+	test_assert(result.pull.error == GRAPH_OK);
+	test_assert(result.push.error != GRAPH_OK && result.pushed == 0);
+	test_assert(msgraph_sync_have_pending(mail_index));
+	check("1=aS 2=bS 3=c");
+	/* the next session */
+	close_index();
+	open_index();
+	test_graph_fail(graph, NULL, 0, NULL, 0);
+	sync_mode(0, MSGRAPH_EXPUNGE_RECOVERABLE);
+	test_assert(result.push.error == GRAPH_OK);
+	check("1=aS 2=bS");
+	test_assert(test_graph_msg(graph, "a")->read);
+	test_assert_strcmp(test_graph_msg(graph, "c")->folder,
+			   "dumpster");
+	end();
+}
+
+static void test_one_bad_does_not_block(void)
+{
+	begin("one message that cannot be changed does not hold up the others");
+	fill();
+	store(1, MODIFY_ADD, MAIL_SEEN);
+	store(2, MODIFY_ADD, MAIL_FLAGGED);
+	expunge(3, FALSE);
+	test_graph_fail(graph, "PATCH a", 500, "ErrorInternalServerError", 99);
+	sync_mode(0, MSGRAPH_EXPUNGE_RECOVERABLE);
+	test_assert(result.push.error != GRAPH_OK);
+	/* the client sees the expunge, the flag waits */
+	check("1=aS 2=bF");
+	test_assert(msgraph_sync_have_pending(mail_index));
+	test_assert_strcmp(test_graph_msg(graph, "c")->folder,
+			   "dumpster");
+	test_graph_fail(graph, NULL, 0, NULL, 0);
+	sync_mode(0, MSGRAPH_EXPUNGE_RECOVERABLE);
+	test_assert(result.push.error == GRAPH_OK);
+	test_assert(!msgraph_sync_have_pending(mail_index));
+	test_assert(test_graph_msg(graph, "a")->read);
+	end();
+}
+
+static void test_expunge(void)
+{
+	begin("an expunge hits the message here and nowhere else");
+	fill();
+	test_graph_msg(graph, "a")->folder = "other";
+	test_graph_remove(graph, "b");
+	expunge(1, FALSE);
+	expunge(2, FALSE);
+	expunge(3, FALSE);
+	sync_mode(0, MSGRAPH_EXPUNGE_RECOVERABLE);
+	check("");
+	test_assert_strcmp(test_graph_msg(graph, "a")->folder, "other");
+	check_log("BATCH FIND a FIND b FIND c BATCH MOVE c");
+	end();
+
+	begin("a message that we moved away is not asked for");
+	fill();
+	test_graph_msg(graph, "a")->folder = "other";
+	expunge(1, TRUE);
+	sync_mode(0, MSGRAPH_EXPUNGE_PERMANENT);
+	check("2=b 3=c");
+	check_log("");
+	end();
+}
+
+static void test_expunge_fallback(void)
+{
+	begin("recoverable refused: deleted; a lost answer is no refusal");
+	fill();
+	test_graph_fail(graph, "MOVE a", 400, "ErrorMoveCopyFailed", 1);
+	expunge(1, FALSE);
+	sync_mode(0, MSGRAPH_EXPUNGE_RECOVERABLE);
+	check("2=b 3=c");
+	test_assert_strcmp(test_graph_msg(graph, "a")->folder, "deleted");
+	/* The move took place, its answer was lost, and a second one is
+	   refused: a DELETE would take it out of the recoverable items. */
+	test_graph_lose(graph, "MOVE b");
+	test_graph_fail(graph, "MOVE b", 400, "ErrorMoveCopyFailed", 1);
+	expunge(2, FALSE);
+	sync_mode(0, MSGRAPH_EXPUNGE_RECOVERABLE);
+	check("3=c");
+	test_assert_strcmp(test_graph_msg(graph, "b")->folder,
+			   "dumpster");
+	end();
+
+	begin("expunge to the trash, and for good");
+	fill();
+	expunge(1, FALSE);
+	sync_mode(0, MSGRAPH_EXPUNGE_TRASH);
+	test_assert_strcmp(test_graph_msg(graph, "a")->folder, "trash");
+	expunge(2, FALSE);
+	sync_mode(0, MSGRAPH_EXPUNGE_PERMANENT);
+	test_assert_strcmp(test_graph_msg(graph, "b")->folder, "purged");
+	check("3=c");
+	end();
+}
+
+static void test_many(void)
+{
+	unsigned int i;
+
+	begin("thousands of local changes take longer than a command may");
+	for (i = 0; i < 2000; i++) T_BEGIN {
+		test_graph_add(graph, t_strdup_printf("m%u", i), i);
+	} T_END;
+	test_graph_page(graph, "*", NULL, "L1");
+	sync_now();
+	test_assert(result.appended == 2000);
+	test_graph_latency(graph, 10);
+	deadline_msecs = 500;
+	for (i = 1; i <= 2000; i++)
+		store(i, MODIFY_ADD, MAIL_SEEN);
+	sync_mode(0, MSGRAPH_EXPUNGE_RECOVERABLE);
+	test_assert(result.push.error == GRAPH_OK && result.pushed == 2000);
+	for (i = 1; i <= 2000; i++)
+		expunge(i, FALSE);
+	sync_mode(0, MSGRAPH_EXPUNGE_RECOVERABLE);
+	test_assert(result.push.error == GRAPH_OK);
+	deadline_msecs = 0;
+	test_assert(*index_text() == '\0');
+	end();
+}
+
+int main(void)
+{
+	static void (*const test_functions[])(void) = {
+		test_first_sync,
+		test_changes,
+		test_interrupted,
+		test_token_lost,
+		test_sweep_spares_new_ones,
+		test_other_process_first,
+		test_rows_that_say_little,
+		test_moved_and_back,
+		test_poison,
+		test_store,
+		test_store_refused,
+		test_one_bad_does_not_block,
+		test_expunge,
+		test_expunge_fallback,
+		test_many,
+		NULL
+	};
+
+	return test_run(test_functions);
+}
