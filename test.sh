@@ -91,6 +91,7 @@ if wanted lint; then
 	step "cppcheck of plugin" cppcheck -q --error-exitcode=1 --std=c99 -j2 \
 		--suppress=uninitvar --suppress=legacyUninitvar \
 		--suppress=unknownMacro plugin
+	step "clang-tidy" sh tests/tidy.sh
 	step "manual pages" mandoc -Tlint -W error src/callback/*.8 src/tool/*.1
 fi
 if wanted sim; then

@@ -34,4 +34,19 @@ for setting in broker account mailbox url cloud ca_file rfc822_size expunge \
 		fi
 	done
 done
+
+# every header compiles alone
+includes="-Isrc/lib-net -Isrc/lib-graph -Isrc/lib-token -Isrc/lib-broker"
+for header in src/*/*.h; do
+	printf '#include "%s"\n' "$header" |
+		gcc -std=gnu11 -D_GNU_SOURCE $includes -I"$(dirname "$header")" \
+			-I. -fsyntax-only -x c - || status=1
+done
+for header in plugin/*.h plugin/*/*.h; do
+	printf '#include "lib.h"\n#include "%s"\n' "$header" |
+		gcc -std=gnu99 -D_GNU_SOURCE -DHAVE_CONFIG_H \
+			-isystem /usr/include/dovecot $includes \
+			-Iplugin -Iplugin/compat -Iplugin/sync -Iplugin/storage \
+			-I. -fsyntax-only -x c - || status=1
+done
 exit $status

@@ -37,14 +37,13 @@ static const char *msgraph_save_read_message_id(int fd)
 	struct message_header_line *hdr;
 	struct istream *input;
 	const char *id = NULL;
-	int ret;
 
 	input = i_stream_create_fd(fd, IO_BLOCK_SIZE);
 	i_stream_seek(input, 0);
 	parser = message_parse_header_init(input, NULL,
 		MESSAGE_HEADER_PARSER_FLAG_SKIP_INITIAL_LWSP |
 		MESSAGE_HEADER_PARSER_FLAG_CLEAN_ONELINE);
-	while ((ret = message_parse_header_next(parser, &hdr)) > 0) {
+	while (message_parse_header_next(parser, &hdr) > 0) {
 		if (hdr->eoh)
 			break;
 		if (strcasecmp(hdr->name, "Message-ID") != 0)

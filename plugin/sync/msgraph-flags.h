@@ -8,6 +8,7 @@
    {102,103}, $Forwarded 0x1081 == 104, \Deleted PidLidImapDeleted, \Draft
    isDraft (read-only), keywords = categories. */
 
+#include "mail-types.h"
 #include "graph-batch.h"
 
 #define MSGRAPH_FLAGS_WRITABLE \

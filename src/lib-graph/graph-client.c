@@ -549,7 +549,9 @@ void graph_client_destroy(struct graph_client **_client)
 	*_client = NULL;
 	graph_failure_set(&cancelled, GRAPH_ERROR_CANCELLED,
 			  "the session is ending");
+	/* call_finish() takes the call out of the list */
 	while (client->calls != NULL)
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		call_finish(client->calls, &cancelled, NULL);
 	if (client->timer != NULL)
 		client->set.transport->v->timer_remove(client->set.transport,

