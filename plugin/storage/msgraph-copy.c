@@ -243,11 +243,12 @@ msgraph_copy_find_lost(struct msgraph_save_context *ctx,
 		return;
 	for (i = 0; ids[i] != NULL && op->id == NULL; i++) {
 		if (strcmp(ids[i], op->src_id) != 0 &&
-		    !msgraph_save_id_known(ctx, ids[i]))
+		    !msgraph_save_id_known(ctx, ids[i], NULL))
 			op->id = p_strdup(ctx->pool, ids[i]);
 	}
 	graph_ids_free(&ids);
-	op->created = op->id != NULL;
+	/* a Message-ID does not prove that this one is ours to delete, so a
+	   rollback leaves it */
 }
 
 static void

@@ -312,13 +312,18 @@ static void msgraph_mail_close(struct mail *_mail)
 	struct msgraph_mail *mail = MSGRAPH_MAIL(_mail);
 	struct msgraph_account *account = msgraph_mail_account(_mail);
 	const char *error;
+	bool differs;
 
 	/* prefetched but never read: keep what has arrived */
 	if (mail->fetch_done && mail->fetch_fail.error == GRAPH_OK &&
 	    mail->fetch_path != NULL &&
 	    msgraph_bodies_put(account->bodies, mail->fetch_id,
-			       mail->fetch_path, FALSE, NULL, &error) == 0)
+			       mail->fetch_path, FALSE, &differs,
+			       &error) == 0) {
 		i_free_and_null(mail->fetch_path);
+		if (differs && !_mail->expunged)
+			msgraph_mail_forget_cache(mail);
+	}
 	msgraph_mail_fetch_free(mail);
 	index_mail_close(_mail);
 }

@@ -103,6 +103,11 @@ msgraph_save_move(struct msgraph_save_context *ctx, struct msgraph_save_op *op)
 	return ret;
 }
 
+static bool msgraph_save_is_known(void *context, const char *id)
+{
+	return msgraph_save_id_known(context, id, NULL);
+}
+
 static int
 msgraph_save_mime(struct msgraph_save_context *ctx, struct msgraph_save_op *op,
 		  uoff_t size)
@@ -113,6 +118,7 @@ msgraph_save_mime(struct msgraph_save_context *ctx, struct msgraph_save_op *op,
 
 	if (graph_message_create_mime(account->client, ctx->fd, 0, size,
 				      msgraph_save_read_message_id(ctx->fd),
+				      msgraph_save_is_known, ctx,
 				      &id, &fail) < 0)
 		return msgraph_save_failed(ctx, &fail);
 	op->id = p_strdup(ctx->pool, id);
@@ -199,7 +205,8 @@ msgraph_save_json(struct msgraph_save_context *ctx, struct msgraph_save_op *op,
 }
 
 /* Sent Items: Exchange has filed its own copy of what was just submitted; a
-   second one would be a duplicate. Returns 1 if that copy was taken, 0 if there
+   second one would be a duplicate. Another session may have shown that copy
+   already; but what was saved here before is a message of its own. Returns 1 if that copy was taken, 0 if there
    is none, -1 on failure. */
 static int
 msgraph_save_adopt_sent(struct msgraph_save_context *ctx,
@@ -210,6 +217,7 @@ msgraph_save_adopt_sent(struct msgraph_save_context *ctx,
 	struct graph_failure fail;
 	char **ids;
 	unsigned int i;
+	bool known, pinned;
 
 	message_id = msgraph_save_read_message_id(ctx->fd);
 	if (message_id == NULL)
@@ -220,8 +228,11 @@ msgraph_save_adopt_sent(struct msgraph_save_context *ctx,
 			       &ids, &fail) < 0)
 		return msgraph_save_failed(ctx, &fail);
 	for (i = 0; ids[i] != NULL && op->id == NULL; i++) {
-		if (!msgraph_save_id_known(ctx, ids[i]))
-			op->id = p_strdup(ctx->pool, ids[i]);
+		known = msgraph_save_id_known(ctx, ids[i], &pinned);
+		if (known && pinned)
+			continue;
+		op->id = p_strdup(ctx->pool, ids[i]);
+		op->existing = known;
 	}
 	graph_ids_free(&ids);
 	if (op->id == NULL)

@@ -82,19 +82,30 @@ int msgraph_save_ensure_synced(struct msgraph_save_context *ctx)
 	return msgraph_mailbox_sync_now(ctx->mbox, MSGRAPH_SYNC_PULL);
 }
 
-bool msgraph_save_id_known(struct msgraph_save_context *ctx, const char *id)
+bool msgraph_save_id_known(struct msgraph_save_context *ctx, const char *id,
+			   bool *pinned_r)
 {
 	const struct msgraph_save_op *op;
 	struct mail_index_view *view;
+	struct msgraph_rec rec;
+	const char *row_id, *error;
 	uint32_t seq;
 
 	array_foreach(&ctx->ops, op) {
-		if (op->id != NULL && strcmp(op->id, id) == 0)
+		if (op->id != NULL && strcmp(op->id, id) == 0) {
+			if (pinned_r != NULL)
+				*pinned_r = TRUE;
 			return TRUE;
+		}
 	}
 	(void)mail_index_refresh(ctx->mbox->box.index);
 	view = mail_index_view_open(ctx->mbox->box.index);
 	seq = msgraph_idmap_find(ctx->mbox->idmap, view, id);
+	if (pinned_r != NULL)
+		*pinned_r = seq != 0 &&
+			msgraph_idmap_get(ctx->mbox->idmap, view, seq, &row_id,
+					  &rec, &error) > 0 &&
+			(rec.flags & MSGRAPH_REC_PINNED) != 0;
 	mail_index_view_close(&view);
 	return seq != 0;
 }
@@ -360,7 +371,7 @@ static int msgraph_save_send(struct msgraph_save_context *ctx)
 	msgraph_save_set_deadline(ctx, size, 1);
 	if (msgraph_save_upload(ctx, op, size) < 0)
 		return -1;
-	if (msgraph_save_pin(ctx, op) < 0) {
+	if (!op->existing && msgraph_save_pin(ctx, op) < 0) {
 		if (op->created)
 			msgraph_save_delete_remote(ctx, &op->id, 1);
 		return -1;
@@ -426,7 +437,7 @@ static void msgraph_save_undo(struct msgraph_save_context *ctx)
 			continue;
 		if (op->created)
 			ids[count++] = op->id;
-		else
+		else if (!op->existing)
 			msgraph_bodies_remove(account->bodies, op->id);
 	}
 	msgraph_save_delete_remote(ctx, ids, count);

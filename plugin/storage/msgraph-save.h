@@ -15,6 +15,8 @@ struct msgraph_save_op {
 	bool created;
 	/* Our own bytes are the body under this id. */
 	bool pinned;
+	/* It has a row in the index already, and what that shows stays. */
+	bool existing;
 	uint32_t size_estimate;
 	enum mail_flags flags;
 	const char *const *keywords;	/* NULL-terminated or NULL */
@@ -63,8 +65,10 @@ int msgraph_save_ensure_synced(struct msgraph_save_context *ctx);
 /* Time for a command that sends size bytes. */
 void msgraph_save_set_deadline(struct msgraph_save_context *ctx, uoff_t size,
 			       unsigned int count);
-/* The id is in the index already, or belongs to another op. */
-bool msgraph_save_id_known(struct msgraph_save_context *ctx, const char *id);
+/* The id is in the index already, or belongs to another op. pinned_r (may be
+   NULL): and it came to be by saving it here. */
+bool msgraph_save_id_known(struct msgraph_save_context *ctx, const char *id,
+			   bool *pinned_r);
 /* Patch for a message that has all of op's flags unset but is read or not as
    Graph pleases. FALSE if nothing is to be sent. Data stack. */
 bool msgraph_save_patch(const struct msgraph_save_op *op, bool only_set,

@@ -493,12 +493,15 @@ create_mime_try(struct graph_client *client, int fd, off_t offset,
 
 int graph_message_create_mime(struct graph_client *client, int fd,
 			      off_t offset, uint64_t size,
-			      const char *internet_message_id, char **id_r,
+			      const char *internet_message_id,
+			      bool (*is_known)(void *context, const char *id),
+			      void *context, char **id_r,
 			      struct graph_failure *fail_r)
 {
 	/* clocks of two hosts */
 	int64_t since = (int64_t)time(NULL) - CREATED_SKEW_SECS;
 	struct graph_failure find_fail;
+	unsigned int i;
 	char **ids;
 	int ret;
 
@@ -507,14 +510,15 @@ int graph_message_create_mime(struct graph_client *client, int fd,
 	if (ret == 0 || !create_is_uncertain(fail_r) ||
 	    internet_message_id == NULL)
 		return ret;
-	/* Older versions of a draft may have the same Message-ID: only one
-	   created just now is ours. */
+	/* only one created just now can be ours */
 	if (!graph_client_pause(client, FIND_WAIT_MSECS) ||
 	    graph_message_find(client, "drafts", internet_message_id, since,
 			       &ids, &find_fail) < 0)
 		return -1;
-	if (ids[0] != NULL)
-		*id_r = msnet_strdup(ids[0]);
+	for (i = 0; ids[i] != NULL && *id_r == NULL; i++) {
+		if (!is_known(context, ids[i]))
+			*id_r = msnet_strdup(ids[i]);
+	}
 	graph_ids_free(&ids);
 	if (*id_r != NULL)
 		return 0;

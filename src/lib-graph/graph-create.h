@@ -64,10 +64,13 @@ int graph_message_create(struct graph_client *client,
 /* Upload MIME: a draft in Drafts. The region must have CRLF line ends and be at
    most GRAPH_REQUEST_MAX / 4 * 3 bytes. internet_message_id (with <>, or NULL) is
    for the look-up after a lost answer; without it such a create fails as LOST.
-   Blocks. */
+   is_known tells messages that cannot be the new one: older versions of a draft
+   have the same Message-ID. Blocks. */
 int graph_message_create_mime(struct graph_client *client, int fd,
 			      off_t offset, uint64_t size,
-			      const char *internet_message_id, char **id_r,
+			      const char *internet_message_id,
+			      bool (*is_known)(void *context, const char *id),
+			      void *context, char **id_r,
 			      struct graph_failure *fail_r);
 
 /* Ids of the messages in a folder with this Message-ID (with <>): a

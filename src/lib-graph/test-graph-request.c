@@ -573,6 +573,45 @@ static void test_create(void)
 	}
 }
 
+static bool is_older(void *context, const char *id)
+{
+	return strcmp(id, context) == 0;
+}
+
+static void test_create_mime(void)
+{
+	static const struct step taken[] = {
+		{ MSNET_LOST, 0, NULL, NULL, NULL },
+		{ 0, 200, NULL, "{\"value\":[{\"id\":\"older\"},"
+			"{\"id\":\"new\"}]}", NULL } };
+	static const struct step not_taken[] = {
+		{ MSNET_LOST, 0, NULL, NULL, NULL },
+		{ 0, 200, NULL, "{\"value\":[{\"id\":\"older\"}]}", NULL },
+		{ 0, 201, NULL, "{\"id\":\"new\"}", NULL } };
+	struct graph_client *client;
+	struct graph_failure fail;
+	char older[] = "older", path[] = "/tmp/test-graph-XXXXXX", *id;
+	int fd = mkstemp(path);
+
+	(void)unlink(path);
+	T_CHECK(write(fd, "A: b\r\n\r\n", 8) == 8);
+	/* the draft that was saved a moment ago is not the one being saved */
+	client = BEGIN(taken);
+	T_CHECK(graph_message_create_mime(client, fd, 0, 8, "<1@x>", is_older,
+					  older, &id, &fail) == 0);
+	T_STREQ(id, "new");
+	free(id);
+	end(&client);
+	client = BEGIN(not_taken);
+	T_CHECK(graph_message_create_mime(client, fd, 0, 8, "<1@x>", is_older,
+					  older, &id, &fail) == 0);
+	T_STREQ(id, "new");
+	T_CHECK(count_sent("POST ") == 2);
+	free(id);
+	end(&client);
+	(void)close(fd);
+}
+
 struct mime_result {
 	enum graph_error error;
 	uint64_t size;
@@ -634,6 +673,7 @@ int main(void)
 	test_batch();
 	test_batch_lost();
 	test_create();
+	test_create_mime();
 	test_mime();
 	T_RETURN();
 }
