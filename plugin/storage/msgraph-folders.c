@@ -383,15 +383,71 @@ int msgraph_folders_create(struct msgraph_folders *folders, const char *name,
 	return 0;
 }
 
+static int
+folders_rename_entry(struct graph_client *client,
+		     struct msgraph_folder_entry *entry, const char *name,
+		     struct graph_failure *fail_r)
+{
+	if (strcmp(entry->display_name, name) == 0)
+		return 0;
+	if (graph_folder_rename(client, entry->id, name, fail_r) < 0)
+		return -1;
+	set_text(&entry->display_name, name);
+	return 0;
+}
+
+static int
+folders_move_entry(struct graph_client *client,
+		   struct msgraph_folder_entry *entry, const char *parent_id,
+		   struct graph_failure *fail_r)
+{
+	if (null_strcmp(entry->parent_id, parent_id) == 0)
+		return 0;
+	if (graph_folder_move(client, entry->id, parent_id, fail_r) < 0)
+		return -1;
+	set_text(&entry->parent_id, parent_id);
+	return 0;
+}
+
+/* Graph renames and moves by two requests, and either may meet a namesake where
+   the folder only passes by: then the other goes first. What half succeeded is
+   taken back. */
+static int
+folders_relocate(struct graph_client *client,
+		 struct msgraph_folder_entry *entry, const char *parent_id,
+		 const char *name, struct graph_failure *fail_r)
+{
+	const char *old_name = t_strdup(entry->display_name);
+	const char *old_parent_id = t_strdup(entry->parent_id);
+	struct graph_failure ignored;
+	bool renamed;
+
+	renamed = folders_rename_entry(client, entry, name, fail_r) == 0;
+	if (!renamed && fail_r->error != GRAPH_ERROR_EXISTS)
+		return -1;
+	if (!renamed && null_strcmp(old_parent_id, parent_id) == 0)
+		return -1;
+	if (folders_move_entry(client, entry, parent_id, fail_r) < 0) {
+		(void)folders_rename_entry(client, entry, old_name, &ignored);
+		return -1;
+	}
+	if (renamed ||
+	    folders_rename_entry(client, entry, name, fail_r) == 0)
+		return 0;
+	(void)folders_move_entry(client, entry, old_parent_id, &ignored);
+	return -1;
+}
+
 int msgraph_folders_rename(struct msgraph_folders *folders, const char *from,
 			   const char *to, struct graph_failure *fail_r)
 {
 	struct graph_client *client = folders->account->client;
 	const struct msgraph_folder *folder =
 		msgraph_folders_find(folders, from);
-	const char *parent, *parent_id, *display_name, *id, *old_parent;
+	const char *parent, *parent_id, *display_name, *id;
 	const char *root = folders->roles[GRAPH_FOLDER_ROOT];
 	struct msgraph_folder_entry *entry;
+	int ret;
 
 	if (folder == NULL) {
 		graph_failure_set(fail_r, GRAPH_ERROR_FOLDER_GONE, "gone");
@@ -407,8 +463,6 @@ int msgraph_folders_rename(struct msgraph_folders *folders, const char *from,
 		return -1;
 	}
 	id = t_strdup(folder->id);
-	entry = msgraph_folders_entry(folders, id);
-	old_parent = t_strdup(entry->parent_id);
 	display_name = name_split(to, &parent);
 	if (name_check(display_name, fail_r) < 0 ||
 	    folders_parent_id(folders, parent, &parent_id, fail_r) < 0)
@@ -417,20 +471,10 @@ int msgraph_folders_rename(struct msgraph_folders *folders, const char *from,
 		parent_id = root != NULL ? root : "msgfolderroot";
 	graph_client_set_deadline(client, 0);
 	/* the entry may have moved in memory when parents were made */
-	if (strcmp(msgraph_folders_entry(folders, id)->display_name,
-		   display_name) != 0 &&
-	    graph_folder_rename(client, id, display_name, fail_r) < 0)
-		return -1;
-	set_text(&msgraph_folders_entry(folders, id)->display_name,
-		 display_name);
-	if (null_strcmp(old_parent, parent_id) != 0 &&
-	    graph_folder_move(client, id, parent_id, fail_r) < 0) {
-		folders_changed(folders);
-		return -1;
-	}
-	set_text(&msgraph_folders_entry(folders, id)->parent_id, parent_id);
+	entry = msgraph_folders_entry(folders, id);
+	ret = folders_relocate(client, entry, parent_id, display_name, fail_r);
 	folders_changed(folders);
-	return 0;
+	return ret;
 }
 
 int msgraph_folders_delete(struct msgraph_folders *folders, const char *name,

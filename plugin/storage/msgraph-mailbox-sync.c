@@ -5,11 +5,26 @@
 #include "ioloop.h"
 #include "mail-storage-private.h"
 #include "mailbox-recent-flags.h"
+#include "mailbox-uidvalidity.h"
 #include "msgraph-bodies.h"
 #include "msgraph-error.h"
 #include "msgraph-folders.h"
 #include "msgraph-settings.h"
 #include "msgraph-storage.h"
+
+/* A folder can be deleted and made anew within one second. */
+static uint32_t msgraph_sync_next_uid_validity(void *context)
+{
+	struct msgraph_mailbox *mbox = context;
+	uint32_t uid_validity;
+
+	T_BEGIN {
+		uid_validity = mailbox_uidvalidity_next(mbox->box.list,
+			t_strconcat(mbox->storage->account->root_dir,
+				    "/dovecot-uidvalidity", NULL));
+	} T_END;
+	return uid_validity;
+}
 
 static void
 msgraph_sync_recent(void *context, struct mail_index_view *view,
@@ -71,6 +86,7 @@ msgraph_mailbox_sync_run(struct msgraph_mailbox *mbox,
 	env.trash_id = msgraph_folders_role_id(account->folders,
 					       GRAPH_FOLDER_DELETED);
 	env.index_sync_flags = index_storage_get_sync_flags(box);
+	env.next_uid_validity = msgraph_sync_next_uid_validity;
 	env.recent = msgraph_sync_recent;
 	env.expunged = msgraph_sync_expunged;
 	env.progress = msgraph_sync_progress;
@@ -134,6 +150,8 @@ msgraph_mailbox_sync(struct msgraph_mailbox *mbox,
 	struct mailbox *box = &mbox->box;
 	struct msgraph_account *account = mbox->storage->account;
 	struct msgraph_sync_result result;
+	struct graph_failure ignored;
+	bool changed;
 
 	i_zero(&result);
 	if (msgraph_mailbox_sync_run(mbox, flags, &result) < 0)
@@ -147,6 +165,9 @@ msgraph_mailbox_sync(struct msgraph_mailbox *mbox,
 		mail_storage_set_error(box->storage, MAIL_ERROR_NOTFOUND,
 			"The folder no longer exists in Microsoft 365");
 		mailbox_set_deleted(box);
+		/* another may have its name by now */
+		(void)msgraph_folders_refresh(account->folders, 0, &changed,
+					      &ignored);
 		return -1;
 	}
 	if (!result.synced) {

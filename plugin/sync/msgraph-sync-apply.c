@@ -274,10 +274,13 @@ static void apply_sweep(struct apply *apply)
 
 static void apply_uid_validity(struct apply *apply)
 {
-	uint32_t uid_validity = ioloop_time;
+	const struct msgraph_sync_env *env = apply->env;
+	uint32_t uid_validity;
 
 	if (mail_index_get_header(apply->view)->uid_validity != 0)
 		return;
+	uid_validity = env->next_uid_validity == NULL ?
+		(uint32_t)ioloop_time : env->next_uid_validity(env->context);
 	mail_index_update_header(apply->trans,
 		offsetof(struct mail_index_header, uid_validity),
 		&uid_validity, sizeof(uid_validity), TRUE);

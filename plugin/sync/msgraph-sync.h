@@ -44,6 +44,8 @@ struct msgraph_sync_env {
 	enum mail_index_sync_flags index_sync_flags;
 
 	/* All may be NULL. Called under the index lock: no network in them. */
+	/* a UIDVALIDITY that no folder of this name has had; NULL = the time */
+	uint32_t (*next_uid_validity)(void *context);
 	/* new messages seq1..seq2 of the sync view are \Recent */
 	void (*recent)(void *context, struct mail_index_view *view,
 		       uint32_t seq1, uint32_t seq2);

@@ -205,6 +205,72 @@ def test_folders(rig, imap):
     ok(imap.noop())
 
 
+def test_rename_past_namesakes(rig, imap):
+    """Graph renames and moves by two requests."""
+    def paths():
+        return {f["path"] for f in rig.sim("state")["folders"]}
+
+    for name in ("R1", "R2", "R1/x", "R1/y", "R2/z"):
+        ok(imap.create(name))
+    ok(imap.rename("R1/x", "R2/y"))       # in R1 there is a y
+    assert {"R1/y", "R2/y"} <= paths() and "R1/x" not in paths()
+    ok(imap.create("R1/z"))
+    ok(imap.rename("R1/z", "R2/w"))       # in R2 there is a z
+    assert {"R2/z", "R2/w"} <= paths() and "R1/z" not in paths()
+    ok(imap.create("R1/v"))
+    rig.sim("fault", path="/move$", status=403, code="ErrorAccessDenied")
+    assert imap.rename("R1/v", "R2/u")[0] == "NO"
+    assert "R1/v" in paths() and "R1/u" not in paths()
+
+
+def test_folder_made_anew(rig, imap):
+    ok(imap.create("Anew"))
+    imap.append("Anew", None, None, MESSAGE % 300)
+    ok(imap.select("Anew"))
+    first = imap.response("UIDVALIDITY")[1]
+    rig.sim("folder", op="delete", path="Anew")
+    rig.sim("folder", op="create", path="Anew")
+    rig.sim("deliver", folder="Anew", count=2)
+    with pytest.raises(imaplib.IMAP4.abort):
+        imap.noop()                       # this one is gone
+    conn = rig.imap()
+    assert ok(conn.select("Anew")) == [b"2"]
+    assert conn.response("UIDVALIDITY")[1] != first
+    conn.logout()
+
+
+def test_sent_copy_that_is_shown_already(rig, imap):
+    """Exchange files what was submitted; the client appends it, too."""
+    message = MESSAGE % 301
+    sent = '"Gesendete Elemente"'
+    rig.sim("deliver", folder="sentitems", mime=message.decode())
+    ok(imap.select(sent))
+    before = bodies(imap)
+    answer = ok(imap.append(sent, "(\\Seen)", None, message))[0]
+    assert len(rig.messages(folder="sentitems")) == len(before)
+    ok(imap.noop())
+    assert bodies(imap) == before
+    uids = ok(imap.uid("SEARCH", "HEADER", "Message-ID", "<301@"))[0]
+    assert re.search(rb"APPENDUID \d+ (\d+)", answer).group(1) == uids
+    # but twice is twice
+    ok(imap.append(sent, None, None, MESSAGE % 302))
+    ok(imap.append(sent, None, None, MESSAGE % 302))
+    assert len(rig.messages(folder="sentitems")) == len(before) + 2
+
+
+def test_lost_answer_of_a_copy(rig, imap):
+    ok(imap.create("Copies"))
+    ok(imap.select())
+    rig.sim("fault", method="POST", path="batch", phase="after", reset=True)
+    assert b"COPYUID" in ok(imap.copy("1:2", "Copies"))[0]
+    assert len(rig.messages(folder="Copies")) == 2
+    rig.sim("fault", method="POST", path="batch", phase="after", reset=True)
+    before = len(rig.messages())
+    ok(imap._simple_command("MOVE", "1:2", "Copies"))
+    assert len(rig.messages(folder="Copies")) == 4
+    assert len(rig.messages()) == before
+
+
 def test_status_search_idle(rig, imap):
     rig.sim("deliver", count=1)
     status = ok(imap.status("INBOX", "(MESSAGES UNSEEN)"))[0]
