@@ -12,14 +12,8 @@ import time
 
 import pytest
 
-from rig import PASSWORD, ROOT, Rig
-
-CORPUS = os.path.join(os.path.dirname(ROOT), "shared", "corpus")
-MESSAGE = (b"From: Ann <ann@example.net>\r\nTo: bob@example.com\r\n"
-           b"Subject: Stored =?utf-8?q?=C3=A9?=\r\nMessage-ID: <%d@example"
-           b".net>\r\nDate: Tue, 01 Sep 2020 10:00:00 +0200\r\nX-Odd:  two\r\n"
-           b"\r\nBody of the message\r\n..with dots\r\n")
-
+from imaptools import MESSAGE, bodies, ok
+from rig import PASSWORD, Rig
 
 @pytest.fixture(scope="module")
 def rig():
@@ -46,16 +40,6 @@ def imap(rig):
         conn.logout()
     except imaplib.IMAP4.abort:
         pass
-
-
-def ok(answer):
-    assert answer[0] == "OK", answer
-    return answer[1]
-
-
-def bodies(conn, what="BODY.PEEK[]", ids="1:*"):
-    return [part[1] for part in ok(conn.fetch(ids, f"(UID {what})"))
-            if isinstance(part, tuple)]
 
 
 def test_list_special_use(imap):
@@ -435,42 +419,6 @@ def test_interleaved(rig):
                                                              "(UID)"))))
     assert len(uids) == len(set(uids)) == len(inbox())
     conn.logout()
-
-
-def test_corpus():
-    if not os.path.isdir(CORPUS):
-        pytest.skip("the mail corpus is not here")
-    rig = Rig(sim_args=["--seed-dir", CORPUS]).start()
-    try:
-        conn = rig.imap()
-        ok(conn.select())
-        got = {}
-        for raw in bodies(conn):
-            got.setdefault(summary(raw), 0)
-            got[summary(raw)] += 1
-        want = {}
-        for path in sorted(glob.glob(CORPUS + "/*.eml")):
-            with open(path, "rb") as f:
-                key = summary(f.read())
-            want.setdefault(key, 0)
-            want[key] += 1
-        # header fields that no parser makes out are mended by the service
-        missing = [(k, want[k], got.get(k)) for k in want
-                   if any(k) and want[k] != got.get(k)]
-        assert sum(got.values()) == sum(want.values())
-        assert missing == []
-        ok(conn.fetch("1:*", "(ENVELOPE BODYSTRUCTURE INTERNALDATE FLAGS)"))
-        conn.logout()
-        assert rig.log_errors() == []
-    finally:
-        rig.close()
-
-
-def summary(raw):
-    """Header fields as an independent parser sees them."""
-    msg = email.message_from_bytes(raw)
-    return tuple(re.sub(r"\s+", " ", str(msg.get(n, ""))).strip()
-                 for n in ("From", "To", "Subject", "Date", "Message-ID"))
 
 
 def test_mbsync(rig, tmp_path):

@@ -310,9 +310,11 @@ def built_content(msg):
         for a in msg.addr[key]:
             e = a["emailAddress"]
             name = e.get("name") or ""
-            out.append(mimeio.email.utils.formataddr(
-                (name if name != e.get("address") else "",
-                 e.get("address") or "")))
+            address = e.get("address") or ""
+            # formataddr() refuses addresses that are not ASCII
+            name = "" if name == address else mimeio.email.utils.formataddr(
+                (name, ""))[:-2]
+            out.append(f"{name}<{address}>" if name else address)
         return ", ".join(out)
 
     for name, key in (("From", "from"), ("To", "to"), ("Cc", "cc"),
