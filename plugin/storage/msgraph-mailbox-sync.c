@@ -47,6 +47,13 @@ msgraph_sync_expunged(void *context, uint32_t uid, const char *id)
 		mailbox_sync_notify(&mbox->box, uid, MAILBOX_SYNC_TYPE_EXPUNGE);
 }
 
+static void msgraph_sync_edited(void *context, const char *id)
+{
+	struct msgraph_mailbox *mbox = context;
+
+	msgraph_bodies_remove(mbox->storage->account->bodies, id);
+}
+
 static void msgraph_sync_progress(void *context, unsigned int messages)
 {
 	struct msgraph_mailbox *mbox = context;
@@ -89,6 +96,7 @@ msgraph_mailbox_sync_run(struct msgraph_mailbox *mbox,
 	env.next_uid_validity = msgraph_sync_next_uid_validity;
 	env.recent = msgraph_sync_recent;
 	env.expunged = msgraph_sync_expunged;
+	env.edited = msgraph_sync_edited;
 	env.progress = msgraph_sync_progress;
 	env.context = mbox;
 

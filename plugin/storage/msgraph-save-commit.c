@@ -19,7 +19,7 @@ msgraph_save_set_rec(struct msgraph_save_context *ctx,
 
 	if (msgraph_idmap_set(ctx->mbox->idmap, trans, seq, op->id,
 			      op->size_estimate,
-			      op->pinned ? MSGRAPH_REC_PINNED : 0,
+			      op->pinned ? MSGRAPH_REC_PINNED : 0, 0,
 			      &error) < 0) {
 		mailbox_set_critical(&ctx->mbox->box, "msgraph: %s", error);
 		return -1;

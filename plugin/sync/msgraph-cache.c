@@ -1,6 +1,7 @@
 #include "lib.h"
 #include "array.h"
 #include "buffer.h"
+#include "crc32.h"
 #include "str.h"
 #include "strescape.h"
 #include "hex-binary.h"
@@ -361,6 +362,37 @@ void msgraph_cache_add(struct msgraph_cache *cache, uint32_t seq,
 		add_from_headers(cache, seq, msg);
 	else
 		add_from_fields(cache, seq, msg);
+}
+
+static uint32_t content_text(uint32_t crc, const char *text)
+{
+	/* with the NUL: "a", "b" is not "ab", "" */
+	return text == NULL ? crc32_data_more(crc, "", 1) :
+		crc32_data_more(crc, text, strlen(text) + 1);
+}
+
+static uint32_t
+content_people(uint32_t crc, const struct graph_addresses *people)
+{
+	unsigned int i;
+
+	for (i = 0; i < people->count; i++)
+		crc = content_text(crc, people->items[i].address);
+	return content_text(crc, NULL);
+}
+
+uint32_t msgraph_cache_content(const struct graph_message *msg)
+{
+	uint32_t crc;
+
+	if (msg->is_draft <= 0 || !msg->has_envelope || msg->preview == NULL)
+		return 0;
+	crc = content_text(0, msg->subject);
+	crc = content_people(crc, &msg->to);
+	crc = content_people(crc, &msg->cc);
+	crc = content_people(crc, &msg->bcc);
+	crc = content_text(crc, msg->preview);
+	return crc == 0 ? 1 : crc;
 }
 
 uint32_t msgraph_cache_size_estimate(int64_t store_size)

@@ -24,6 +24,10 @@ void msgraph_cache_add(struct msgraph_cache *cache, uint32_t seq,
 void msgraph_cache_end(struct msgraph_cache *cache);
 void msgraph_cache_deinit(struct msgraph_cache **cache);
 
+/* PURE: a number for what a draft says, so that an edit by others is noticed;
+   flags do not count. 0 if the row is of no draft or does not tell. */
+uint32_t msgraph_cache_content(const struct graph_message *msg);
+
 /* PURE: RFC822.SIZE estimate from the store's size (0x0E08): never smaller
    than what $value may return. 0 when size is unknown (<= 0). */
 uint32_t msgraph_cache_size_estimate(int64_t store_size);

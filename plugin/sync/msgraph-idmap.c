@@ -240,18 +240,27 @@ static int id_encode(struct msgraph_idmap *idmap, const char *id,
 				id, error_r);
 }
 
+static bool
+idmap_get_rec(struct msgraph_idmap *idmap, struct mail_index_view *view,
+	      uint32_t seq, struct msgraph_rec *rec_r)
+{
+	const void *data;
+	bool expunged;
+
+	mail_index_lookup_ext(view, seq, idmap->ext_id, &data, &expunged);
+	if (data != NULL)
+		memcpy(rec_r, data, sizeof(*rec_r));
+	return data != NULL;
+}
+
 int msgraph_idmap_get(struct msgraph_idmap *idmap, struct mail_index_view *view,
 		      uint32_t seq, const char **id_r,
 		      struct msgraph_rec *rec_r, const char **error_r)
 {
-	const void *data;
 	struct msgraph_rec rec;
-	bool expunged;
 
-	mail_index_lookup_ext(view, seq, idmap->ext_id, &data, &expunged);
-	if (data == NULL)
+	if (!idmap_get_rec(idmap, view, seq, &rec))
 		return 0;
-	memcpy(&rec, data, sizeof(rec));
 	if (rec_r != NULL)
 		*rec_r = rec;
 	return id_decode(idmap, &rec, id_r, error_r);
@@ -308,13 +317,14 @@ uint32_t msgraph_idmap_find(struct msgraph_idmap *idmap,
 int msgraph_idmap_set(struct msgraph_idmap *idmap,
 		      struct mail_index_transaction *trans, uint32_t seq,
 		      const char *id, uint32_t size_estimate, uint8_t flags,
-		      const char **error_r)
+		      uint32_t content, const char **error_r)
 {
 	struct msgraph_rec rec;
 
 	i_zero(&rec);
 	rec.size_estimate = size_estimate;
 	rec.flags = flags;
+	rec.content = content;
 	if (id_encode(idmap, id, &rec, error_r) < 0)
 		return -1;
 	mail_index_update_ext(trans, seq, idmap->ext_id, &rec, NULL);
@@ -327,14 +337,23 @@ void msgraph_idmap_set_flags(struct msgraph_idmap *idmap,
 			     uint32_t seq, uint8_t flags)
 {
 	struct msgraph_rec rec;
-	const void *data;
-	bool expunged;
 
-	mail_index_lookup_ext(view, seq, idmap->ext_id, &data, &expunged);
-	if (data == NULL)
+	if (!idmap_get_rec(idmap, view, seq, &rec))
 		return;
-	memcpy(&rec, data, sizeof(rec));
 	rec.flags = flags;
+	mail_index_update_ext(trans, seq, idmap->ext_id, &rec, NULL);
+}
+
+void msgraph_idmap_set_content(struct msgraph_idmap *idmap,
+			       struct mail_index_view *view,
+			       struct mail_index_transaction *trans,
+			       uint32_t seq, uint32_t content)
+{
+	struct msgraph_rec rec;
+
+	if (!idmap_get_rec(idmap, view, seq, &rec))
+		return;
+	rec.content = content;
 	mail_index_update_ext(trans, seq, idmap->ext_id, &rec, NULL);
 }
 

@@ -17,7 +17,7 @@ struct mail_index_view;
 struct mail_index_transaction;
 struct msgraph_idmap;
 
-#define MSGRAPH_ID_DATA_SIZE 84
+#define MSGRAPH_ID_DATA_SIZE 80
 
 enum msgraph_rec_flags {
 	/* We moved this message away ourselves: its expunge must not be sent
@@ -35,6 +35,8 @@ struct msgraph_rec {
 	uint8_t flags;		/* enum msgraph_rec_flags */
 	uint8_t reserved;
 	unsigned char data[MSGRAPH_ID_DATA_SIZE];
+	/* of a draft, msgraph_cache_content(); 0 = none or not known */
+	uint32_t content;
 };
 
 /* State of the folder, from the header extension. */
@@ -67,12 +69,16 @@ uint32_t msgraph_idmap_find(struct msgraph_idmap *idmap,
 int msgraph_idmap_set(struct msgraph_idmap *idmap,
 		      struct mail_index_transaction *trans, uint32_t seq,
 		      const char *id, uint32_t size_estimate, uint8_t flags,
-		      const char **error_r);
-/* Change only the flags or the size of an existing record. */
+		      uint32_t content, const char **error_r);
+/* Change one field of an existing record. */
 void msgraph_idmap_set_flags(struct msgraph_idmap *idmap,
 			     struct mail_index_view *view,
 			     struct mail_index_transaction *trans,
 			     uint32_t seq, uint8_t flags);
+void msgraph_idmap_set_content(struct msgraph_idmap *idmap,
+			       struct mail_index_view *view,
+			       struct mail_index_transaction *trans,
+			       uint32_t seq, uint32_t content);
 
 /* 128-bit GUID: first half of SHA-256 of the id. */
 void msgraph_id_guid128(const char *id, guid_128_t guid_r);

@@ -11,6 +11,9 @@
 #include "msgraph-flags.h"
 #include "msgraph-sync-private.h"
 
+/* bytes of a size estimate that setting flags does not explain */
+#define EDITED_SIZE_MIN 8192
+
 struct apply {
 	const struct msgraph_sync_env *env;
 	const struct msgraph_pull *pull;
@@ -161,6 +164,7 @@ static int apply_append(struct apply *apply, const struct graph_message *msg)
 	mail_index_append(apply->trans, apply->next_uid++, &seq);
 	if (msgraph_idmap_set(apply->env->idmap, apply->trans, seq, msg->id,
 			      msgraph_cache_size_estimate(msg->size), 0,
+			      msgraph_cache_content(msg),
 			      apply->error_r) < 0)
 		return -1;
 	msgraph_flags_from_row(msg, &state);
@@ -199,28 +203,79 @@ static uint32_t apply_find(struct apply *apply, const char *id)
 	return seq;
 }
 
-/* Call for each row the message it stands for. */
-static int apply_row_message(struct apply *apply,
-			     const struct msgraph_pulled *row, uint32_t seq)
+/* The message that a row stands for, or NULL. *own_r is to be freed. */
+static const struct graph_message *
+apply_open_row(struct apply *apply, const struct msgraph_pulled *row,
+	       struct graph_message **own_r)
 {
 	const struct graph_message *asked =
 		msgraph_pull_asked(apply->pull, row);
-	struct graph_message *msg = asked == NULL ?
-		msgraph_pull_read(apply->pull, row) : NULL;
+
+	*own_r = asked != NULL ? NULL : msgraph_pull_read(apply->pull, row);
+	return asked != NULL ? asked : *own_r;
+}
+
+/* Others may edit a draft under its id; but what was shown under a UID stays.
+   Attachments and the end of a long text show in the size only, which flags and
+   categories change a little. */
+static bool apply_is_edited(struct apply *apply, uint32_t seq,
+			    const struct graph_message *msg)
+{
+	uint32_t content = msgraph_cache_content(msg);
+	uint32_t size = msgraph_cache_size_estimate(msg->size);
+	struct msgraph_rec rec;
+	const char *id, *error;
+
+	if (content == 0 ||
+	    msgraph_idmap_get(apply->env->idmap, apply->view, seq, &id, &rec,
+			      &error) <= 0)
+		return FALSE;
+	if (rec.content == 0) {
+		/* saved by us, and this is the first time that it is listed */
+		msgraph_idmap_set_content(apply->env->idmap, apply->view,
+					  apply->trans, seq, content);
+		return FALSE;
+	}
+	if (rec.content != content)
+		return TRUE;
+	return (rec.flags & MSGRAPH_REC_PINNED) == 0 && size > 0 &&
+		(size > rec.size_estimate ? size - rec.size_estimate :
+		 rec.size_estimate - size) > EDITED_SIZE_MIN;
+}
+
+/* Returns FALSE if the message is to get a new UID. */
+static bool apply_known(struct apply *apply, const struct msgraph_pulled *row,
+			uint32_t seq)
+{
+	const struct graph_message *msg;
+	struct graph_message *own;
+	bool edited = FALSE;
+
+	msg = apply_open_row(apply, row, &own);
+	if (msg != NULL)
+		edited = apply_is_edited(apply, seq, msg);
+	if (edited) {
+		apply_expunge(apply, seq, row->id);
+		if (apply->env->edited != NULL)
+			apply->env->edited(apply->env->context, row->id);
+	} else if (msg != NULL) {
+		apply_flags(apply, seq, msg);
+	}
+	graph_message_free(&own);
+	return !edited;
+}
+
+static int apply_fresh(struct apply *apply, const struct msgraph_pulled *row)
+{
+	const struct graph_message *msg;
+	struct graph_message *own;
 	int ret = 0;
 
-	if (asked == NULL && (msg == NULL || (seq == 0 && row->partial))) {
-		/* only named; nothing that could be shown */
-		graph_message_free(&msg);
-		return 0;
-	}
-	T_BEGIN {
-		if (seq != 0)
-			apply_flags(apply, seq, asked != NULL ? asked : msg);
-		else
-			ret = apply_append(apply, asked != NULL ? asked : msg);
-	} T_END;
-	graph_message_free(&msg);
+	msg = apply_open_row(apply, row, &own);
+	/* one that was only named cannot be shown */
+	if (msg != NULL && (msg != own || !row->partial))
+		ret = apply_append(apply, msg);
+	graph_message_free(&own);
 	return ret;
 }
 
@@ -232,22 +287,20 @@ static int apply_rows(struct apply *apply)
 	int ret = 0;
 
 	i_array_init(&fresh, 64);
-	array_foreach(&apply->pull->rows, row) {
+	array_foreach(&apply->pull->rows, row) T_BEGIN {
 		seq = apply_find(apply, row->id);
 		if (row->removed) {
 			if (seq != 0)
 				apply_expunge(apply, seq, row->id);
-			continue;
-		}
-		if (seq == 0)
+		} else if (seq == 0 || !apply_known(apply, row, seq)) {
 			array_push_back(&fresh, &row);
-		else if (apply_row_message(apply, row, seq) < 0)
-			ret = -1;
-	}
+		}
+	} T_END;
 	array_sort(&fresh, row_cmp);
 	array_foreach(&fresh, p) {
-		if (ret == 0)
-			ret = apply_row_message(apply, *p, 0);
+		if (ret == 0) T_BEGIN {
+			ret = apply_fresh(apply, *p);
+		} T_END_PASS_STR_IF(ret < 0, apply->error_r);
 	}
 	array_free(&fresh);
 	return ret;

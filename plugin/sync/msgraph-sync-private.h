@@ -20,6 +20,7 @@ struct msgraph_pulled {
 	off_t offset;			/* of the row's JSON in the spool */
 	uint32_t size;			/* 0 = gone from the folder */
 	bool partial;			/* the row does not say everything */
+	bool content;			/* a partial row, not only of flags */
 	bool mixed;			/* several rows, some of them partial */
 	bool present, removed;		/* both: the service must be asked */
 };

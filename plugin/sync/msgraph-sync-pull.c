@@ -131,6 +131,7 @@ pull_add(const struct msgraph_sync_env *env, struct msgraph_pull *pull,
 	}
 	row->present = TRUE;
 	row->partial = !row_is_whole(msg);
+	row->content = msg->has_envelope || msg->preview != NULL;
 	if (msg->received != GRAPH_TIME_UNKNOWN)
 		row->received = msg->received;
 	return pull_spool(env, pull, row, json, size, fail_r);
@@ -178,8 +179,8 @@ static bool pull_must_ask(const struct msgraph_sync_env *env,
 	if (row->removed)
 		return row->present;
 	if (row->partial) {
-		/* of a known message what the row says is enough */
-		return row->mixed ||
+		/* what it says of flags is enough of a known message */
+		return row->mixed || row->content ||
 			msgraph_idmap_find(env->idmap, view, row->id) == 0;
 	}
 	return row->mixed || !pull->has_properties;

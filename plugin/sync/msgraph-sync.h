@@ -52,6 +52,8 @@ struct msgraph_sync_env {
 	/* the message with this UID goes (also its cached body), or flags of
 	   it changed */
 	void (*expunged)(void *context, uint32_t uid, const char *id);
+	/* others have edited the draft with this id: copies are out of date */
+	void (*edited)(void *context, const char *id);
 	/* Called without lock, at most once a second while a long listing
 	   runs. */
 	void (*progress)(void *context, unsigned int messages);

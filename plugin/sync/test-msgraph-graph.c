@@ -79,6 +79,7 @@ test_graph_add(struct test_graph *graph, const char *id, unsigned int day)
 	}
 	msg->folder = TEST_GRAPH_FOLDER;
 	msg->subject = "s";
+	msg->preview = "";
 	msg->day = day;
 	msg->categories = "";
 	return msg;
@@ -102,10 +103,12 @@ static void add_message(struct test_graph *graph, string_t *str,
 			const struct test_graph_msg *msg, bool properties)
 {
 	str_printfa(str, "{\"id\":\"%s\",\"parentFolderId\":\"%s\","
-		"\"subject\":\"%s\",\"receivedDateTime\":"
+		"\"subject\":\"%s\",\"bodyPreview\":\"%s\","
+		"\"receivedDateTime\":"
 		"\"%04u-01-%02uT00:00:00Z\",\"isRead\":%s,\"isDraft\":%s,"
 		"\"flag\":{\"flagStatus\":\"notFlagged\"},"
 		"\"categories\":[%s]", msg->id, msg->folder, msg->subject,
+		msg->preview,
 		2000 + msg->day / 28, msg->day % 28 + 1,
 		msg->read ? "true" : "false", msg->draft ? "true" : "false",
 		msg->categories);

@@ -12,7 +12,7 @@ struct test_graph;
 struct msnet_transport;
 
 struct test_graph_msg {
-	const char *id, *folder, *subject;
+	const char *id, *folder, *subject, *preview;
 	unsigned int day;	/* received */
 	bool read, draft;
 	const char *categories;	/* inside of a JSON array */

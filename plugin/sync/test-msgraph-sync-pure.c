@@ -147,7 +147,7 @@ static void idmap_append(struct mail_index *index, struct msgraph_idmap *idmap)
 	for (i = 0; i < N_ELEMENTS(ids); i++) {
 		mail_index_append(trans, i + 1, &seq);
 		test_assert(msgraph_idmap_set(idmap, trans, seq, ids[i],
-					      1000 + i, 0, &error) == 0);
+					      1000 + i, 0, 0, &error) == 0);
 	}
 	i_zero(&state);
 	state.link = t_strdup_printf("https://x/%01900d", 7);

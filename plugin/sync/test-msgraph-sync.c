@@ -26,6 +26,8 @@ static struct graph_client *client;
 static struct msgraph_sync_result result;
 static const char *dir;
 static unsigned int deadline_msecs;
+static void (*edited_func)(void *context, const char *id);
+static void *edited_context;
 
 static int get_token(void *context ATTR_UNUSED,
 		     const char *rejected ATTR_UNUSED, const char **token_r,
@@ -89,6 +91,7 @@ static void sync_mode(enum msgraph_sync_flags flags,
 		.index = mail_index, .idmap = idmap, .client = client,
 		.event = event, .folder_id = TEST_GRAPH_FOLDER, .dir = dir,
 		.expunge_mode = mode, .trash_id = "trash",
+		.edited = edited_func, .context = edited_context,
 	};
 	const char *error;
 
@@ -188,8 +191,8 @@ static void append(const char *id)
 	trans = mail_index_transaction_begin(view,
 		MAIL_INDEX_TRANSACTION_FLAG_EXTERNAL);
 	mail_index_append(trans, mail_index_get_header(view)->next_uid, &seq);
-	test_assert(msgraph_idmap_set(idmap, trans, seq, id, 100, 0,
-				      &error) == 0);
+	test_assert(msgraph_idmap_set(idmap, trans, seq, id, 100,
+				      MSGRAPH_REC_PINNED, 0, &error) == 0);
 	test_assert(mail_index_transaction_commit(&trans) == 0);
 	mail_index_view_close(&view);
 }
@@ -403,6 +406,55 @@ static void test_moved_and_back(void)
 	end();
 }
 
+static void edited(void *context, const char *id)
+{
+	str_append(context, id);
+}
+
+static void test_draft_edited(void)
+{
+	string_t *str = t_str_new(16);
+
+	begin("a draft that others have edited gets a new UID");
+	test_graph_add(graph, "a", 1)->draft = TRUE;
+	test_graph_add(graph, "b", 2);
+	test_graph_page(graph, "a b", NULL, "L1");
+	sync_now();
+	/* flags are no edit, and what is no draft cannot be edited */
+	test_graph_msg(graph, "a")->read = TRUE;
+	test_graph_msg(graph, "a")->categories = "\"x\"";
+	test_graph_msg(graph, "b")->subject = "other";
+	test_graph_page(graph, "a b", NULL, "L2");
+	sync_now();
+	check("1=aS,x 2=b");
+
+	edited_func = edited;
+	edited_context = str;
+	test_graph_msg(graph, "a")->preview = "more text";
+	test_graph_page(graph, "a", NULL, "L3");
+	sync_now();
+	check("2=b 3=aS,x");
+	test_assert_strcmp(str_c(str), "a");
+	/* a row of what changed only: the whole is asked for */
+	test_graph_msg(graph, "a")->subject = "t";
+	test_graph_page(graph, "{\"id\":\"a\",\"subject\":\"t\"}", NULL,
+			"L4");
+	sync_now();
+	check("2=b 4=aS,x");
+	/* the client's own: known from its first row on */
+	test_graph_add(graph, "mine", 9)->draft = TRUE;
+	append("mine");
+	test_graph_page(graph, "mine", NULL, "L5");
+	sync_now();
+	check("2=b 4=aS,x 5=mine");
+	test_graph_msg(graph, "mine")->subject = "changed";
+	test_graph_page(graph, "mine", NULL, "L6");
+	sync_now();
+	check("2=b 4=aS,x 6=mine");
+	edited_func = NULL;
+	end();
+}
+
 static void test_poison(void)
 {
 	begin("a message that cannot be read does not stop the folder");
@@ -585,6 +637,7 @@ int main(void)
 		test_other_process_first,
 		test_rows_that_say_little,
 		test_moved_and_back,
+		test_draft_edited,
 		test_poison,
 		test_store,
 		test_store_refused,
