@@ -308,8 +308,16 @@ static int msgraph_save_flush(struct msgraph_save_context *ctx, uoff_t *size_r)
 static int
 msgraph_save_pin(struct msgraph_save_context *ctx, struct msgraph_save_op *op)
 {
+	struct mail_storage *storage = ctx->mbox->box.storage;
 	const char *error;
 
+	/* nobody else has these bytes */
+	if (storage->set->parsed_fsync_mode != FSYNC_MODE_NEVER &&
+	    fdatasync(ctx->fd) < 0) {
+		mail_set_critical(ctx->ctx.dest_mail,
+				  "fdatasync(%s) failed: %m", ctx->temp_path);
+		return -1;
+	}
 	if (msgraph_bodies_put(ctx->mbox->storage->account->bodies, op->id,
 			       ctx->temp_path, TRUE, NULL, &error) < 0) {
 		mail_set_critical(ctx->ctx.dest_mail, "msgraph: %s", error);

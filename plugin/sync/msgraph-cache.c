@@ -21,6 +21,8 @@
 /* RFC822.SIZE estimate: text may be base64 (4/3 and line ends), and Exchange
    adds header fields of its own, up to some kB */
 #define SIZE_HEADER_ROOM 24576
+/* more than that is not text that somebody wrote */
+#define SIZE_TEXT_MAX 65536
 
 /* Fields that a row can answer. The first ENVELOPE_COUNT make the ENVELOPE and
    are known from every full row, the others only from internetMessageHeaders. */
@@ -401,8 +403,12 @@ uint32_t msgraph_cache_size_estimate(int64_t store_size)
 
 	if (store_size <= 0)
 		return 0;
-	/* the store may be smaller than the text by a third (compression of
-	   what repeats, RTF), base64 takes 4/3 and its line ends 1/38 */
-	size = store_size * 2 + store_size / 16 + SIZE_HEADER_ROOM;
+	/* The store may be smaller than the text by a third (compression of
+	   what repeats, RTF), base64 takes 4/3 and its line ends 1/38.
+	   Quoted-printable makes three bytes of one that is not ASCII, and what
+	   is stored as HTML alone goes out as plain text, too; but that is
+	   about the words of a message, not about its attachments. */
+	size = store_size * 2 + store_size / 16 + SIZE_HEADER_ROOM +
+		I_MIN(store_size, SIZE_TEXT_MAX) * 4;
 	return size > (int64_t)UINT32_MAX ? UINT32_MAX : (uint32_t)size;
 }

@@ -89,7 +89,7 @@ int msgraph_apply(const struct msgraph_sync_env *env,
 		  ARRAY_TYPE(msgraph_pending) *pending,
 		  struct msgraph_sync_result *result, const char **error_r);
 
-/* Read the pending records of a sync. Strings from pool. */
+/* Read the pending records of a sync, in order of UIDs. Strings from pool. */
 void msgraph_pending_collect(const struct msgraph_sync_env *env,
 			     struct mail_index_sync_ctx *ctx,
 			     struct mail_index_view *view, pool_t pool,
@@ -97,7 +97,8 @@ void msgraph_pending_collect(const struct msgraph_sync_env *env,
 bool msgraph_pending_equals(const struct msgraph_pending *a,
 			    const struct msgraph_pending *b);
 /* Send them; marks what is done: each for itself, so that one that cannot be
-   changed does not hold up the others. Returns -1 when something stays pending. */
+   changed does not hold up the others. Returns -1 when something stays
+   pending. */
 int msgraph_push_run(const struct msgraph_sync_env *env,
 		     ARRAY_TYPE(msgraph_pending) *pending,
 		     struct graph_failure *fail_r);

@@ -2,6 +2,7 @@
 
 #include "lib.h"
 #include "array.h"
+#include "bsearch-insert-pos.h"
 #include "mail-index.h"
 #include "graph-batch.h"
 #include "graph-client.h"
@@ -14,32 +15,37 @@
  * Collect
  */
 
+static int pending_uid_cmp(const uint32_t *uid,
+			   const struct msgraph_pending *p)
+{
+	return *uid < p->uid ? -1 : *uid > p->uid ? 1 : 0;
+}
+
+/* The array stays in the order of UIDs, in which records mostly come. */
 static struct msgraph_pending *
 pending_get(ARRAY_TYPE(msgraph_pending) *pending, uint32_t uid)
 {
-	struct msgraph_pending *p;
+	struct msgraph_pending *p, fresh = { .uid = uid };
+	unsigned int idx = array_count(pending);
 
-	/* records come in order of UIDs, mostly one a message */
-	array_foreach_modifiable(pending, p) {
+	if (idx > 0) {
+		p = array_back_modifiable(pending);
 		if (p->uid == uid)
 			return p;
+		if (p->uid > uid &&
+		    array_bsearch_insert_pos(pending, &uid, pending_uid_cmp,
+					     &idx))
+			return array_idx_modifiable(pending, idx);
 	}
-	p = array_append_space(pending);
-	p->uid = uid;
-	return p;
-}
-
-static int pending_cmp(const struct msgraph_pending *a,
-		       const struct msgraph_pending *b)
-{
-	return a->uid < b->uid ? -1 : a->uid > b->uid ? 1 : 0;
+	array_insert(pending, idx, &fresh, 1);
+	return array_idx_modifiable(pending, idx);
 }
 
 static void
 pending_add(const struct mail_index_sync_rec *rec, struct mail_index_view *view,
 	    ARRAY_TYPE(msgraph_pending) *pending)
 {
-	struct msgraph_pending *last, *p;
+	struct msgraph_pending *p;
 	uint32_t seq, seq2, uid;
 
 	if (!mail_index_lookup_seq_range(view, rec->uid1, rec->uid2,
@@ -47,13 +53,7 @@ pending_add(const struct mail_index_sync_rec *rec, struct mail_index_view *view,
 		return;
 	for (; seq <= seq2; seq++) {
 		mail_index_lookup_uid(view, seq, &uid);
-		last = array_is_empty(pending) ? NULL :
-			array_back_modifiable(pending);
-		p = last != NULL && last->uid == uid ? last :
-			last == NULL || last->uid < uid ?
-			array_append_space(pending) :
-			pending_get(pending, uid);
-		p->uid = uid;
+		p = pending_get(pending, uid);
 		switch (rec->type) {
 		case MAIL_INDEX_SYNC_TYPE_EXPUNGE:
 			p->expunge = TRUE;
@@ -128,7 +128,6 @@ void msgraph_pending_collect(const struct msgraph_sync_env *env,
 	array_foreach_modifiable(pending, p) T_BEGIN {
 		pending_fill(env, view, pool, p);
 	} T_END;
-	array_sort(pending, pending_cmp);
 }
 
 static bool keywords_equal(const char *const *a, const char *const *b)

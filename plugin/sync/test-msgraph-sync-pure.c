@@ -116,6 +116,8 @@ static void test_size_estimate(void)
 	/* attachments in base64 with their line ends */
 	test_assert(msgraph_cache_size_estimate(3000000) >
 		    3000000 / 57 * 78);
+	/* Cyrillic, stored as HTML: twice in quoted-printable */
+	test_assert(msgraph_cache_size_estimate(30000) > 30000 * 6);
 	test_assert(msgraph_cache_size_estimate(INT64_MAX / 4) == UINT32_MAX);
 	test_end();
 }
