@@ -165,3 +165,35 @@ bool msgraph_flags_to_patch(enum mail_flags changed, enum mail_flags flags,
 		patch_r->categories = array_front(&categories);
 	return changed != 0 || keywords_changed;
 }
+
+const char *const *
+msgraph_categories_merge(pool_t pool, const char *const *current,
+			 const char *const *keywords,
+			 const char *const *touched)
+{
+	ARRAY_TYPE(const_string) result, have;
+	const char *keyword, *name;
+
+	p_array_init(&result, pool, 8);
+	t_array_init(&have, 8);
+	for (; *current != NULL; current++) {
+		keyword = msgraph_keyword_from_category(*current);
+		if (str_array_icase_find(touched, keyword) &&
+		    !str_array_icase_find(keywords, keyword))
+			continue;
+		name = p_strdup(pool, *current);
+		array_push_back(&result, &name);
+		array_push_back(&have, &keyword);
+	}
+	array_append_zero(&have);
+	for (; *touched != NULL; touched++) {
+		if (strcasecmp(*touched, MSGRAPH_KEYWORD_FORWARDED) == 0 ||
+		    !str_array_icase_find(keywords, *touched) ||
+		    str_array_icase_find(array_front(&have), *touched))
+			continue;
+		name = p_strdup(pool, msgraph_category_from_keyword(*touched));
+		array_push_back(&result, &name);
+	}
+	array_append_zero(&result);
+	return array_front(&result);
+}

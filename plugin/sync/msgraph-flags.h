@@ -37,6 +37,15 @@ bool msgraph_flags_to_patch(enum mail_flags changed, enum mail_flags flags,
 			    const char *const *keywords,
 			    struct graph_patch *patch_r);
 
+/* The categories that a message shall have after the keywords in touched were
+   set or removed: those in keywords it has now. Others stay as they are at
+   Graph, also two that are the same keyword because they differ by case only.
+   All are NULL-terminated; the result is from pool, its strings too. */
+const char *const *
+msgraph_categories_merge(pool_t pool, const char *const *current,
+			 const char *const *keywords,
+			 const char *const *touched);
+
 /* Category name <-> IMAP keyword (an atom). Reversible: space is "_", other
    bytes that an atom cannot have, and those two escapes themselves, are =XX.
    Data stack. */

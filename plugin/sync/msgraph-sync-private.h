@@ -56,6 +56,10 @@ struct msgraph_pending {
 	enum mail_flags changed, flags;
 	const char *id;
 	const char *const *keywords;	/* as they shall be */
+	/* those that were set or removed */
+	ARRAY_TYPE(const_string) touched;
+	/* during the push: as they shall be with those that others have set */
+	const char *const *categories;
 	/* the id cannot be read just now */
 	bool unreadable;
 	/* after the push; failed: not this time */

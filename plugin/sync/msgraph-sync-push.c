@@ -42,7 +42,22 @@ pending_get(ARRAY_TYPE(msgraph_pending) *pending, uint32_t uid)
 }
 
 static void
-pending_add(const struct mail_index_sync_rec *rec, struct mail_index_view *view,
+pending_touch(const struct msgraph_sync_env *env, pool_t pool,
+	      const struct mail_index_sync_rec *rec, struct msgraph_pending *p)
+{
+	const ARRAY_TYPE(keywords) *names =
+		mail_index_get_keywords(env->index);
+	const char *name = p_strdup(pool, *array_idx(names, rec->keyword_idx));
+
+	p->keywords_changed = TRUE;
+	if (!array_is_created(&p->touched))
+		p_array_init(&p->touched, pool, 4);
+	array_push_back(&p->touched, &name);
+}
+
+static void
+pending_add(const struct msgraph_sync_env *env, pool_t pool,
+	    const struct mail_index_sync_rec *rec, struct mail_index_view *view,
 	    ARRAY_TYPE(msgraph_pending) *pending)
 {
 	struct msgraph_pending *p;
@@ -63,7 +78,7 @@ pending_add(const struct mail_index_sync_rec *rec, struct mail_index_view *view,
 			break;
 		case MAIL_INDEX_SYNC_TYPE_KEYWORD_ADD:
 		case MAIL_INDEX_SYNC_TYPE_KEYWORD_REMOVE:
-			p->keywords_changed = TRUE;
+			pending_touch(env, pool, rec, p);
 			break;
 		}
 	}
@@ -124,8 +139,12 @@ void msgraph_pending_collect(const struct msgraph_sync_env *env,
 	struct msgraph_pending *p;
 
 	while (mail_index_sync_next(ctx, &rec))
-		pending_add(&rec, view, pending);
+		pending_add(env, pool, &rec, view, pending);
 	array_foreach_modifiable(pending, p) T_BEGIN {
+		if (array_is_created(&p->touched)) {
+			array_append_zero(&p->touched);
+			array_pop_back(&p->touched);
+		}
 		pending_fill(env, view, pool, p);
 	} T_END;
 }
@@ -170,6 +189,7 @@ struct push {
 	struct graph_batch *batch;
 	/* which operation of the batch belongs to which change */
 	ARRAY(struct msgraph_pending *) ops;
+	pool_t pool;
 };
 
 static void push_begin(struct push *push)
@@ -234,6 +254,63 @@ static void push_patched(struct push *push, struct msgraph_pending *p,
 	}
 }
 
+static bool push_touches(const struct msgraph_pending *p, bool forwarded)
+{
+	const char *const *name;
+
+	if (!array_is_created(&p->touched))
+		return FALSE;
+	array_foreach(&p->touched, name) {
+		if ((strcasecmp(*name, MSGRAPH_KEYWORD_FORWARDED) == 0) ==
+		    forwarded)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* Categories can be set only all at once, and others may have set some since
+   we asked last. */
+static void push_merge_keywords(struct push *push,
+				ARRAY_TYPE(msgraph_pending) *pending)
+{
+	const struct graph_batch_result *result;
+	struct msgraph_pending *p;
+	unsigned int i;
+
+	push_begin(push);
+	array_foreach_modifiable(pending, p) {
+		if (p->expunge || push_is_void(p) || !push_touches(p, FALSE))
+			continue;
+		(void)graph_batch_get_parent(push->batch, p->id);
+		array_push_back(&push->ops, &p);
+	}
+	push_send(push);
+	for (i = 0; i < array_count(&push->ops); i++) {
+		p = *array_idx_modifiable(&push->ops, i);
+		result = graph_batch_result(push->batch, i);
+		if (result->failure.error != GRAPH_OK)
+			push_patched(push, p, result);
+		else if (result->message->has_categories)
+			p->categories = msgraph_categories_merge(push->pool,
+				result->message->categories, p->keywords,
+				array_front(&p->touched));
+	}
+	push_end(push);
+}
+
+static void push_fill_patch(const struct msgraph_pending *p,
+			    struct graph_patch *patch)
+{
+	if (!p->keywords_changed)
+		return;
+	if (p->categories != NULL)
+		patch->categories = p->categories;
+	if (!push_touches(p, FALSE))
+		patch->categories = NULL;
+	if (!push_touches(p, TRUE) && (p->changed & MAIL_ANSWERED) == 0)
+		patch->verb = GRAPH_VERB_UNKNOWN;
+}
+
 static void push_patches(struct push *push,
 			 ARRAY_TYPE(msgraph_pending) *pending)
 {
@@ -241,6 +318,7 @@ static void push_patches(struct push *push,
 	struct graph_patch patch;
 	unsigned int i;
 
+	push_merge_keywords(push, pending);
 	push_begin(push);
 	array_foreach_modifiable(pending, p) {
 		if (p->expunge || push_is_void(p))
@@ -251,6 +329,7 @@ static void push_patches(struct push *push,
 			p->done = TRUE;
 			continue;
 		}
+		push_fill_patch(p, &patch);
 		(void)graph_batch_patch(push->batch, p->id, &patch);
 		array_push_back(&push->ops, &p);
 	}
@@ -376,12 +455,14 @@ int msgraph_push_run(const struct msgraph_sync_env *env,
 		I_MIN(array_count(pending), MSGRAPH_LONG_MAX_MSECS /
 		      MSGRAPH_MSECS_PER_MESSAGE) * MSGRAPH_MSECS_PER_MESSAGE);
 	i_array_init(&push.ops, 16);
+	push.pool = pool_alloconly_create("msgraph push", 1024);
 	T_BEGIN {
 		push_patches(&push, pending);
 		if (!push.down)
 			push_expunges(&push, pending);
 	} T_END;
 	array_free(&push.ops);
+	pool_unref(&push.pool);
 	*fail_r = push.fail;
 	array_foreach(pending, p) {
 		if (!p->done)

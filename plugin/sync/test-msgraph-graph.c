@@ -6,7 +6,7 @@
 #include "msnet-transport.h"
 #include "test-msgraph-graph.h"
 
-#include <stdlib.h>
+#include <ctype.h>
 #include <unistd.h>
 
 struct msnet_exchange {
@@ -45,7 +45,7 @@ struct test_graph {
 	void (*before_delta)(void);
 	bool no_properties;
 	ARRAY(struct test_fail) fails;
-	const char *lose_op;
+	const char *lose_op, *last_patch;
 	unsigned int latency;
 	bool lost;
 	string_t *log;
@@ -176,6 +176,11 @@ void test_graph_latency(struct test_graph *graph, unsigned int msecs)
 	graph->latency = msecs;
 }
 
+const char *test_graph_last_patch(struct test_graph *graph)
+{
+	return graph->last_patch;
+}
+
 static void log_op(struct test_graph *graph, const char *op)
 {
 	str_printfa(graph->log, "%s%s", str_len(graph->log) == 0 ? "" : " ",
@@ -292,6 +297,7 @@ patch(struct test_graph *graph, struct test_graph_msg *msg, const char *op)
 {
 	const char *p;
 
+	graph->last_patch = p_strdup(graph->pool, op);
 	if (strstr(op, "\"isRead\":true") != NULL)
 		msg->read = TRUE;
 	if (strstr(op, "\"isRead\":false") != NULL)
@@ -361,10 +367,19 @@ static int operate(struct test_graph *graph, const char *op, string_t *str)
 		204 : 200;
 }
 
+/* Operations are numbered; properties have names. */
+static const char *next_op(const char *p)
+{
+	do {
+		p = strstr(p + 1, "{\"id\":\"");
+	} while (p != NULL && !i_isdigit(p[7]));
+	return p;
+}
+
 static int batch_answer(struct test_graph *graph, const char *body,
 			string_t *str)
 {
-	const char *op = strstr(body, "{\"id\":\""), *next;
+	const char *op = next_op(body), *next;
 	const struct test_fail *fail;
 	string_t *answer = t_str_new(256);
 	int status;
@@ -376,7 +391,7 @@ static int batch_answer(struct test_graph *graph, const char *body,
 	}
 	str_append(str, "{\"responses\":[");
 	for (; op != NULL; op = next) {
-		next = strstr(op + 1, "{\"id\":\"");
+		next = next_op(op);
 		str_truncate(answer, 0);
 		status = operate(graph, next == NULL ? op :
 				 t_strdup_until(op, next), answer);

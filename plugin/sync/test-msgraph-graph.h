@@ -46,6 +46,8 @@ void test_graph_lose(struct test_graph *graph, const char *op);
 /* Each request takes so long. */
 void test_graph_latency(struct test_graph *graph, unsigned int msecs);
 
+/* The operation of the last PATCH as it came. */
+const char *test_graph_last_patch(struct test_graph *graph);
 /* "DELTA", "DELTA link", "BATCH", "GET id", "FIND id", "PATCH id", ... */
 const char *test_graph_log(struct test_graph *graph);
 void test_graph_clear_log(struct test_graph *graph);

@@ -57,6 +57,39 @@ static void test_keywords(void)
 	test_end();
 }
 
+static void test_merge(void)
+{
+	static const struct {
+		const char *current, *keywords, *touched, *want;
+	} tests[] = {
+		{ "", "a", "a", "a" },
+		{ "theirs", "a", "a", "theirs a" },
+		{ "theirs a", "", "a", "theirs" },
+		{ "theirs", "", "gone", "theirs" },
+		/* of two names for one keyword none is lost */
+		{ "Red red", "red a", "a", "Red red a" },
+		{ "Red", "red", "red", "Red" },
+		{ "Red red", "", "RED", "" },
+		{ "x", "$Forwarded x", "$Forwarded", "x" },
+		/* what only the index still has was removed by others */
+		{ "", "old a", "a", "a" },
+	};
+	pool_t pool = pool_alloconly_create("test", 1024);
+	unsigned int i;
+
+	test_begin("categories of others stay");
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		test_assert_strcmp_idx(t_strarray_join(
+			msgraph_categories_merge(pool,
+				t_strsplit_spaces(tests[i].current, " "),
+				t_strsplit_spaces(tests[i].keywords, " "),
+				t_strsplit_spaces(tests[i].touched, " ")),
+			" "), tests[i].want, i);
+	}
+	pool_unref(&pool);
+	test_end();
+}
+
 static void test_patch(void)
 {
 	static const char *const keywords[] = {
@@ -219,6 +252,7 @@ int main(void)
 {
 	static void (*const test_functions[])(void) = {
 		test_keywords,
+		test_merge,
 		test_patch,
 		test_row_flags,
 		test_size_estimate,

@@ -160,6 +160,26 @@ static void store(uint32_t uid, enum modify_type modify, enum mail_flags flags)
 	mail_index_view_close(&view);
 }
 
+static void store_keyword(uint32_t uid, enum modify_type modify,
+			  const char *name)
+{
+	const char *const names[] = { name, NULL };
+	struct mail_index_transaction *trans;
+	struct mail_keywords *keywords;
+	struct mail_index_view *view;
+	uint32_t seq;
+
+	test_assert(mail_index_refresh(mail_index) == 0);
+	view = mail_index_view_open(mail_index);
+	test_assert(mail_index_lookup_seq(view, uid, &seq));
+	trans = mail_index_transaction_begin(view, 0);
+	keywords = mail_index_keywords_create(mail_index, names);
+	mail_index_update_keywords(trans, seq, modify, keywords);
+	mail_index_keywords_unref(&keywords);
+	test_assert(mail_index_transaction_commit(&trans) == 0);
+	mail_index_view_close(&view);
+}
+
 static void expunge(uint32_t uid, bool moved)
 {
 	struct mail_index_transaction *trans;
@@ -493,6 +513,30 @@ static void test_store(void)
 	end();
 }
 
+static void test_store_keywords(void)
+{
+	begin("keywords: what others have set meanwhile stays");
+	test_graph_add(graph, "a", 1)->categories = "\"Red\",\"red\",\"x\"";
+	test_graph_page(graph, "a", NULL, "L1");
+	sync_now();
+	test_graph_msg(graph, "a")->categories =
+		"\"Red\",\"red\",\"x\",\"theirs\"";
+	store_keyword(1, MODIFY_ADD, "mine");
+	store_keyword(1, MODIFY_REMOVE, "x");
+	sync_mode(0, MSGRAPH_EXPUNGE_RECOVERABLE);
+	test_assert_strcmp(test_graph_msg(graph, "a")->categories,
+			   "\"Red\",\"red\",\"theirs\",\"mine\"");
+	check_log("BATCH FIND a BATCH PATCH a");
+	/* a reply mark that others have set is not ours to take away */
+	test_assert(strstr(test_graph_last_patch(graph), "0x1081") == NULL);
+	store_keyword(1, MODIFY_ADD, MSGRAPH_KEYWORD_FORWARDED);
+	sync_mode(0, MSGRAPH_EXPUNGE_RECOVERABLE);
+	test_assert(strstr(test_graph_last_patch(graph), "0x1081") != NULL);
+	test_assert(strstr(test_graph_last_patch(graph),
+			   "categories") == NULL);
+	end();
+}
+
 static void test_store_refused(void)
 {
 	begin("a push that fails stays pending; reading goes on");
@@ -640,6 +684,7 @@ int main(void)
 		test_draft_edited,
 		test_poison,
 		test_store,
+		test_store_keywords,
 		test_store_refused,
 		test_one_bad_does_not_block,
 		test_expunge,

@@ -52,7 +52,7 @@ static const struct {
 } op_types[] = {
 	[BATCH_GET] = { "read a message", "GET", "", true, { 200 } },
 	[BATCH_GET_PARENT] = { "find a message", "GET",
-		"?$select=id,parentFolderId", true, { 200 } },
+		"?$select=id,parentFolderId,categories", true, { 200 } },
 	[BATCH_PATCH] = { "change a message", "PATCH", "", true,
 		{ 200, 204 } },
 	[BATCH_MOVE] = { "move a message", "POST", "/move", false,
