@@ -105,6 +105,22 @@ msgraph_save_append_again(struct msgraph_save_context *ctx,
 	return msgraph_save_set_rec(ctx, trans, seq, op);
 }
 
+/* Another process was faster and has cached what the list told of the message.
+   Our bytes are the body: header, dates and structure come from them. */
+static void
+msgraph_save_pin_row(struct msgraph_save_context *ctx,
+		     struct mail_index_view *view,
+		     struct mail_index_transaction *trans, uint32_t seq)
+{
+	const uint32_t no_offset = 0;
+	uint32_t ext_id;
+
+	msgraph_idmap_set_flags(ctx->mbox->idmap, view, trans, seq,
+				MSGRAPH_REC_PINNED);
+	if (mail_index_ext_lookup(ctx->mbox->box.index, "cache", &ext_id))
+		mail_index_update_ext(trans, seq, ext_id, &no_offset, NULL);
+}
+
 /* Some are known: all go through a transaction of our own, which is committed
    here; the caller's has no messages then. */
 static int
@@ -129,9 +145,7 @@ msgraph_save_assign_mixed(struct msgraph_save_context *ctx,
 		if (seq != 0) {
 			mail_index_lookup_uid(view, seq, &uid);
 			if (op->pinned)
-				msgraph_idmap_set_flags(ctx->mbox->idmap, view,
-							trans, seq,
-							MSGRAPH_REC_PINNED);
+				msgraph_save_pin_row(ctx, view, trans, seq);
 		} else {
 			uid = next_uid++;
 			if (msgraph_save_append_again(ctx, trans, op,

@@ -15,7 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* looks for a created message whose answer was lost; replicas may lag */
+/* looks for a created message whose answer was lost; replicas may lag, so each
+   wait is twice the one before */
 #define FIND_TRIES 3
 #define FIND_WAIT_MSECS 700
 #define CREATED_SKEW_SECS 60
@@ -336,7 +337,8 @@ find_created(struct graph_client *client, const char *folder_id,
 	int ret = 0;
 
 	for (i = 0; i < FIND_TRIES && ret == 0; i++) {
-		if (i > 0 && !graph_client_pause(client, FIND_WAIT_MSECS))
+		if (i > 0 && !graph_client_pause(client,
+						 FIND_WAIT_MSECS << (i - 1)))
 			return -1;
 		ret = find_once(client, folder_id, filter, id_r, fail_r);
 	}
@@ -382,6 +384,45 @@ create_try(struct graph_client *client, const struct graph_new_message *msg,
 	return ret;
 }
 
+/* Remove what was half made; best effort. */
+static void create_undo(struct graph_client *client, char **id)
+{
+	struct graph_batch *batch = graph_batch_init(client);
+	struct graph_failure ignored;
+
+	(void)graph_batch_permanent_delete(batch, *id);
+	(void)graph_batch_run(batch, &ignored);
+	if (graph_batch_result(batch, 0)->failure.error != GRAPH_OK) {
+		graph_batch_deinit(&batch);
+		batch = graph_batch_init(client);
+		(void)graph_batch_delete(batch, *id);
+		(void)graph_batch_run(batch, &ignored);
+	}
+	graph_batch_deinit(&batch);
+	free(*id);
+	*id = NULL;
+}
+
+/* Two creates have succeeded after all: the mark says that both are ours. */
+static void
+create_keep_one(struct graph_client *client, const char *folder_id,
+		const char *filter, const char *id)
+{
+	struct graph_failure ignored;
+	char **ids, *other;
+	unsigned int i;
+
+	if (find_messages(client, folder_id, filter, 0, &ids, &ignored) < 0)
+		return;
+	for (i = 0; ids[i] != NULL; i++) {
+		if (strcmp(ids[i], id) == 0)
+			continue;
+		other = msnet_strdup(ids[i]);
+		create_undo(client, &other);
+	}
+	graph_ids_free(&ids);
+}
+
 static int
 create_once(struct graph_client *client, const struct graph_new_message *msg,
 	    int fd, char **id_r, struct graph_failure *fail_r)
@@ -406,30 +447,14 @@ create_once(struct graph_client *client, const struct graph_new_message *msg,
 		    find_created(client, msg->folder_id, filter.data, id_r,
 				 &find_fail) > 0)
 			ret = 0;
+		if (ret == 0)
+			create_keep_one(client, msg->folder_id, filter.data,
+					*id_r);
 	} else {
 		ret = ret > 0 ? 0 : -1;
 	}
 	msnet_buf_free(&filter);
 	return ret;
-}
-
-/* Remove what was half made; best effort. */
-static void create_undo(struct graph_client *client, char **id)
-{
-	struct graph_batch *batch = graph_batch_init(client);
-	struct graph_failure ignored;
-
-	(void)graph_batch_permanent_delete(batch, *id);
-	(void)graph_batch_run(batch, &ignored);
-	if (graph_batch_result(batch, 0)->failure.error != GRAPH_OK) {
-		graph_batch_deinit(&batch);
-		batch = graph_batch_init(client);
-		(void)graph_batch_delete(batch, *id);
-		(void)graph_batch_run(batch, &ignored);
-	}
-	graph_batch_deinit(&batch);
-	free(*id);
-	*id = NULL;
 }
 
 int graph_message_create(struct graph_client *client,

@@ -8,6 +8,7 @@ import os
 import random
 import re
 import subprocess
+import threading
 import time
 
 import pytest
@@ -240,6 +241,45 @@ def test_sent_copy_that_is_shown_already(rig, imap):
     ok(imap.append(sent, None, None, MESSAGE % 302))
     ok(imap.append(sent, None, None, MESSAGE % 302))
     assert len(rig.messages(folder="sentitems")) == len(before) + 2
+
+
+def test_other_session_sees_it_first(rig, imap):
+    """What we save is pulled by another session before we have its UID."""
+    other = rig.imap()
+    ok(imap.create("First"))
+    ok(imap.select())
+    ok(other.select("First"))
+    for command in (lambda: imap.append("First", "(\\Seen)", None,
+                                        MESSAGE % 310),
+                    lambda: imap.copy("1:2", "First"),
+                    lambda: imap._simple_command("MOVE", "3:4", "First")):
+        answers = []
+        rig.sim("fault", method="POST", path="(messages|batch)$", delay=1,
+                inner=False)
+        thread = threading.Thread(target=lambda: answers.append(command()))
+        thread.start()
+        time.sleep(0.5)
+        ok(other.noop())
+        seen = ok(other.fetch("1:*", "(UID ENVELOPE)"))
+        thread.join()
+        rig.sim("faults/clear")
+        assert answers[0][0] == "OK"
+        ok(other.noop())
+        uids = [re.search(rb"UID (\d+)", line).group(1) for line in seen]
+        after = ok(other.fetch("1:*", "(UID ENVELOPE)"))
+        assert [re.search(rb"UID (\d+)", l).group(1) for l in after] == uids
+        match = re.search(rb"(?:APPENDUID \d+|COPYUID \d+ \S+) ([\d:]+)",
+                          answers[0][1][0])
+        if match:
+            assert match.group(1).split(b":")[-1] == uids[-1]
+        assert len(uids) == len(rig.messages(folder="First"))
+    assert MESSAGE % 310 in bodies(other)
+    for conn in (other, rig.imap()):
+        conn.select("First")
+        # as the bytes have it, not as Graph's UTC
+        assert b"Tue, 01 Sep 2020 10:00:00 +0200" in ok(conn.fetch(
+            "1", "(ENVELOPE)"))[0]
+        conn.logout()
 
 
 def test_lost_answer_of_a_copy(rig, imap):
