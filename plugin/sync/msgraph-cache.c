@@ -366,6 +366,15 @@ void msgraph_cache_add(struct msgraph_cache *cache, uint32_t seq,
 		add_from_fields(cache, seq, msg);
 }
 
+void msgraph_cache_restore(struct msgraph_cache *cache, uint32_t seq,
+			   const struct graph_message *msg)
+{
+	/* the envelope's fields come and go together */
+	if (mail_cache_field_exists(cache->view, seq,
+				    cache->headers[0].idx) == 0)
+		msgraph_cache_add(cache, seq, msg);
+}
+
 static uint32_t content_text(uint32_t crc, const char *text)
 {
 	/* with the NUL: "a", "b" is not "ab", "" */

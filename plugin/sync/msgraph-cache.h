@@ -21,6 +21,9 @@ void msgraph_cache_begin(struct msgraph_cache *cache,
 			 struct mail_index_transaction *trans);
 void msgraph_cache_add(struct msgraph_cache *cache, uint32_t seq,
 		       const struct graph_message *msg);
+/* The same where the cache has lost the message; what it has stays. */
+void msgraph_cache_restore(struct msgraph_cache *cache, uint32_t seq,
+			   const struct graph_message *msg);
 void msgraph_cache_end(struct msgraph_cache *cache);
 void msgraph_cache_deinit(struct msgraph_cache **cache);
 

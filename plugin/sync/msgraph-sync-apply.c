@@ -260,6 +260,8 @@ static bool apply_known(struct apply *apply, const struct msgraph_pulled *row,
 			apply->env->edited(apply->env->context, row->id);
 	} else if (msg != NULL) {
 		apply_flags(apply, seq, msg);
+		if (apply->pull->full)
+			msgraph_cache_restore(apply->cache, seq, msg);
 	}
 	graph_message_free(&own);
 	return !edited;

@@ -295,6 +295,30 @@ def test_lost_answer_of_a_copy(rig, imap):
     assert len(rig.messages()) == before
 
 
+def test_lost_cache(rig):
+    """What it held comes back with the next full listing, else by reading the
+    messages; either way it is the same."""
+    rig.sim("folder", op="create", path="Cached")
+    rig.sim("deliver", folder="Cached", count=6)
+    conn = rig.imap()
+    ok(conn.select("Cached"))
+    items = "(UID ENVELOPE INTERNALDATE BODY.PEEK[HEADER.FIELDS (SUBJECT)])"
+    before = ok(conn.fetch("1:*", items))
+    for lose_token in (True, False):
+        conn.logout()
+        for path in glob.glob(rig.file("mail", "*", "msgraph", "mailboxes",
+                                       "*", "dovecot.index.cache")):
+            os.unlink(path)
+        if lose_token:
+            rig.sim("lose-tokens")
+        conn = rig.imap()
+        ok(conn.select("Cached"))
+        rig.sim("log/clear")
+        assert ok(conn.fetch("1:*", items)) == before
+        assert (len(rig.requests()) == 0) == lose_token
+    conn.logout()
+
+
 def test_status_search_idle(rig, imap):
     rig.sim("deliver", count=1)
     status = ok(imap.status("INBOX", "(MESSAGES UNSEEN)"))[0]
