@@ -14,7 +14,11 @@ while [ $# -gt 0 ]; do
 	*) echo "$usage" >&2; exit 64;;
 	esac
 done
-packages_install $PACKAGES_BUILD $PACKAGES_SIM $PACKAGES_TEST || exit 1
+wanted() { [ -z "$only" ] || [ "$only" = "$1" ]; }
+
+packages="$PACKAGES_BUILD $PACKAGES_SIM $PACKAGES_TEST"
+! wanted lint || packages="$packages $PACKAGES_LINT"
+packages_install $packages || exit 1
 if [ -z "$dir" ]; then
 	dir=$(mktemp -d /tmp/msgraph-test.XXXXXX)
 	trap 'rm -rf "$dir"' EXIT
@@ -23,8 +27,6 @@ else
 fi
 
 passed=0 failed=0 skipped=0
-
-wanted() { [ -z "$only" ] || [ "$only" = "$1" ]; }
 
 # step NAME COMMAND...: one test
 step() {
