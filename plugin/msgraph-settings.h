@@ -1,13 +1,13 @@
 #ifndef MSGRAPH_SETTINGS_H
 #define MSGRAPH_SETTINGS_H
 
-/* The msgraph_* settings (design: the settings table in README.md). On 2.3 they
-   are read from plugin {}, where doveconf takes any key; so an unknown
-   msgraph_* key or a value out of range is an error of ours. */
+/* The msgraph_* settings (see the table in README.md). On 2.3 they are read from
+   plugin {}, where doveconf takes any key; so an unknown msgraph_* key is an
+   error of ours. On 2.4 doveconf knows them by a module. */
 
 #include "msgraph-sync.h"
 
-struct mail_user;
+struct mail_namespace;
 
 struct msgraph_settings {
 	const char *broker;		/* path of the daemon's socket */
@@ -23,7 +23,7 @@ struct msgraph_settings {
 };
 
 /* All strings from pool. Returns -1 and one clear line. */
-int msgraph_settings_read(struct mail_user *user, pool_t pool,
+int msgraph_settings_read(struct mail_namespace *ns, pool_t pool,
 			  const struct msgraph_settings **set_r,
 			  const char **error_r);
 

@@ -18,16 +18,23 @@ rule "plugin/sync must not know struct mailbox" \
 	plugin/sync
 rule "src/ must not include Dovecot" \
 	-E 'include "(lib|array|ioloop|istream|mail-storage)\.h"' src
-rule "only plugin/compat and the settings ask for a Dovecot version" \
-	-E 'DOVECOT_PREREQ' plugin src --include='*.[ch]' \
-	--exclude-dir=compat --exclude=msgraph-settings.c
+rule "only plugin/compat asks for a Dovecot version" \
+	-E 'DOVECOT_(PREREQ|VERSION)|PACKAGE_STRING' plugin src --include='*.[ch]' \
+	--exclude-dir=compat
 rule "json-c and curl stay in the files that wrap them" \
 	-E '<(json-c/json|curl/curl)\.h>' plugin --include='*.[ch]' \
 	--exclude=msgraph-transport.c
 for setting in broker account mailbox url cloud ca_file rfc822_size expunge \
 	body_cache_size poll_interval request_timeout; do
-	for file in README.md plugin/msgraph-settings.c \
-		conf.d/dovecot-2.3/90-msgraph.conf; do
+	for file in plugin/msgraph-settings-env.c \
+		plugin/msgraph-settings-define.c; do
+		if ! grep -q "DEF([A-Z]*, $setting)" $file; then
+			echo "layers: $setting is missing in $file"
+			status=1
+		fi
+	done
+	for file in README.md conf.d/dovecot-2.3/90-msgraph.conf \
+		conf.d/dovecot-2.4/90-msgraph.conf; do
 		if ! grep -q "msgraph_$setting" $file; then
 			echo "layers: msgraph_$setting is missing in $file"
 			status=1

@@ -8,6 +8,7 @@
 #include "subscription-file.h"
 #include "mail-storage-private.h"
 #include "unlink-directory.h"
+#include "dovecot-compat.h"
 #include "msgraph-error.h"
 #include "msgraph-folders.h"
 #include "msgraph-list.h"
@@ -112,7 +113,7 @@ msgraph_list_get_path(struct mailbox_list *list, const char *name,
 {
 	const struct msgraph_folder *folder;
 	struct msgraph_folders *folders;
-	const char *root = list->set.root_dir;
+	const char *root = msgraph_compat_root_dir(list);
 
 	switch (type) {
 	case MAILBOX_LIST_PATH_TYPE_ALT_DIR:
@@ -143,7 +144,7 @@ static const char *
 msgraph_list_get_temp_prefix(struct mailbox_list *list,
 			     bool global ATTR_UNUSED)
 {
-	return t_strconcat(list->set.root_dir, "/temp.", NULL);
+	return t_strconcat(msgraph_compat_root_dir(list), "/temp.", NULL);
 }
 
 static const char *
@@ -228,8 +229,8 @@ msgraph_list_iter_init(struct mailbox_list *list, const char *const *patterns,
 	if ((flags & MAILBOX_LIST_ITER_SELECT_SUBSCRIBED) == 0 ||
 	    (flags & MAILBOX_LIST_ITER_RETURN_NO_FLAGS) == 0)
 		ret = msgraph_list_refresh(list);
-	if ((flags & MAILBOX_LIST_ITER_SELECT_SUBSCRIBED) != 0) {
-		ctx = mailbox_list_subscriptions_iter_init(list, patterns,
+	if ((flags & MSGRAPH_COMPAT_ITER_SUBSCRIBED) != 0) {
+		ctx = msgraph_compat_subscriptions_iter_init(list, patterns,
 							   flags);
 		if (ret < 0)
 			ctx->failed = TRUE;
@@ -264,8 +265,8 @@ msgraph_list_iter_next(struct mailbox_list_iterate_context *_ctx)
 
 	if (_ctx->failed)
 		return NULL;
-	if ((_ctx->flags & MAILBOX_LIST_ITER_SELECT_SUBSCRIBED) != 0)
-		return mailbox_list_subscriptions_iter_next(_ctx);
+	if ((_ctx->flags & MSGRAPH_COMPAT_ITER_SUBSCRIBED) != 0)
+		return msgraph_compat_subscriptions_iter_next(_ctx);
 
 	iter = container_of(_ctx, struct msgraph_list_iter, ctx);
 	do {
@@ -290,8 +291,8 @@ static int msgraph_list_iter_deinit(struct mailbox_list_iterate_context *_ctx)
 	struct msgraph_list_iter *iter;
 	int ret = _ctx->failed ? -1 : 0;
 
-	if ((_ctx->flags & MAILBOX_LIST_ITER_SELECT_SUBSCRIBED) != 0)
-		return mailbox_list_subscriptions_iter_deinit(_ctx);
+	if ((_ctx->flags & MSGRAPH_COMPAT_ITER_SUBSCRIBED) != 0)
+		return msgraph_compat_subscriptions_iter_deinit(_ctx);
 	iter = container_of(_ctx, struct msgraph_list_iter, ctx);
 	mailbox_tree_iterate_deinit(&iter->iter);
 	mailbox_tree_deinit(&iter->tree);
@@ -322,8 +323,8 @@ msgraph_list_get_mailbox_flags(struct mailbox_list *list,
 
 static const char *msgraph_list_subscriptions_path(struct mailbox_list *list)
 {
-	return t_strconcat(list->set.root_dir, "/",
-			   list->set.subscription_fname, NULL);
+	return t_strconcat(msgraph_compat_root_dir(list), "/",
+			   msgraph_compat_subscriptions_file(list), NULL);
 }
 
 static int
@@ -357,7 +358,7 @@ msgraph_list_delete_mailbox(struct mailbox_list *list, const char *name)
 		return -1;
 	folder = msgraph_folders_find(folders, name);
 	if (folder != NULL)
-		dir = msgraph_list_folder_dir(list->set.root_dir,
+		dir = msgraph_list_folder_dir(msgraph_compat_root_dir(list),
 					      folder->id);
 	if (msgraph_folders_delete(folders, name, &fail) < 0) {
 		msgraph_error_set_list(list, &fail);
@@ -419,6 +420,7 @@ struct mailbox_list msgraph_mailbox_list = {
 	.v = {
 		.alloc = msgraph_list_alloc,
 		.deinit = msgraph_list_deinit,
+		MSGRAPH_COMPAT_LIST_VFUNCS
 		.get_hierarchy_sep = msgraph_list_get_hierarchy_sep,
 		.get_vname = mailbox_list_default_get_vname,
 		.get_storage_name = mailbox_list_default_get_storage_name,

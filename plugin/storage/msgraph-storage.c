@@ -46,8 +46,7 @@ msgraph_storage_create(struct mail_storage *_storage,
 	const struct msgraph_settings *set;
 	const char *root_dir;
 
-	if (msgraph_settings_read(ns->user, _storage->pool, &set,
-				  error_r) < 0)
+	if (msgraph_settings_read(ns, _storage->pool, &set, error_r) < 0)
 		return -1;
 	root_dir = mailbox_list_get_root_forced(ns->list,
 						MAILBOX_LIST_PATH_TYPE_DIR);
@@ -74,18 +73,6 @@ static void msgraph_storage_destroy(struct mail_storage *_storage)
 	if (storage->account != NULL)
 		msgraph_account_unref(&storage->account);
 	index_storage_destroy(_storage);
-}
-
-static void
-msgraph_storage_get_list_settings(const struct mail_namespace *ns ATTR_UNUSED,
-				  struct mailbox_list_settings *set)
-{
-	if (set->layout == NULL)
-		set->layout = MSGRAPH_LIST_NAME;
-	if (set->subscription_fname == NULL)
-		set->subscription_fname = "subscriptions";
-	/* storage names are UTF-8, see msgraph-folders.h */
-	set->utf8 = TRUE;
 }
 
 static struct mailbox *
@@ -318,7 +305,7 @@ struct mail_storage msgraph_storage = {
 		.alloc = msgraph_storage_alloc,
 		.create = msgraph_storage_create,
 		.destroy = msgraph_storage_destroy,
-		.get_list_settings = msgraph_storage_get_list_settings,
+		MSGRAPH_COMPAT_STORAGE_VFUNCS
 		.mailbox_alloc = msgraph_mailbox_alloc,
 	}
 };

@@ -7,6 +7,7 @@
 #include "ioloop.h"
 #include "mail-index.h"
 #include "graph-message.h"
+#include "dovecot-compat.h"
 #include "msgraph-cache.h"
 #include "msgraph-flags.h"
 #include "msgraph-sync-private.h"
@@ -383,7 +384,7 @@ int msgraph_apply(const struct msgraph_sync_env *env,
 	if (ret < 0)
 		mail_index_transaction_rollback(&apply.trans);
 	else if (mail_index_transaction_commit(&apply.trans) < 0) {
-		*error_r = mail_index_get_error_message(env->index);
+		*error_r = msgraph_compat_index_error(env->index);
 		ret = -1;
 	}
 	/* the cache view must outlive the commit */

@@ -5,6 +5,7 @@
 #include "hash.h"
 #include "mail-index.h"
 #include "graph-client.h"
+#include "dovecot-compat.h"
 #include "msgraph-sync-private.h"
 
 /* local changes may come in while others are sent */
@@ -61,7 +62,7 @@ static int sync_begin(const struct msgraph_sync_env *env,
 {
 	if (mail_index_sync_begin(env->index, ctx_r, view_r, trans_r,
 				  env->index_sync_flags) < 0) {
-		*error_r = mail_index_get_error_message(env->index);
+		*error_r = msgraph_compat_index_error(env->index);
 		return -1;
 	}
 	return 0;
@@ -161,7 +162,7 @@ sync_round(const struct msgraph_sync_env *env, pool_t pool,
 	}
 	sync_expunge(env, view, trans, pending_r, FALSE, result);
 	if (mail_index_sync_commit(&ctx) < 0) {
-		*error_r = mail_index_get_error_message(env->index);
+		*error_r = msgraph_compat_index_error(env->index);
 		return -1;
 	}
 	result->pushed = array_count(pending_r);
@@ -187,7 +188,7 @@ sync_partly_pushed(const struct msgraph_sync_env *env,
 	sync_expunge(env, view, own, pushed, TRUE, result);
 	ret = mail_index_transaction_commit(&own);
 	if (ret < 0)
-		*error_r = mail_index_get_error_message(env->index);
+		*error_r = msgraph_compat_index_error(env->index);
 	mail_index_sync_rollback(&ctx);
 	return ret;
 }
