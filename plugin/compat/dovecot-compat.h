@@ -45,7 +45,8 @@ void msgraph_compat_get_list_settings(const struct mail_namespace *ns,
 #endif
 
 /* Since 2.4.2 the core iterates subscriptions, and never calls the driver for
-   them; before, the driver hands them to these functions of the core. */
+   them, nor asks it which folders are subscribed; before, the driver hands
+   them to these functions of the core. */
 #ifdef HAVE_SUBSCRIPTIONS_ITER
 #  define MSGRAPH_COMPAT_ITER_SUBSCRIBED MAILBOX_LIST_ITER_SELECT_SUBSCRIBED
 #  define msgraph_compat_subscriptions_iter_init(list, patterns, flags) \
@@ -54,11 +55,14 @@ void msgraph_compat_get_list_settings(const struct mail_namespace *ns,
 	mailbox_list_subscriptions_iter_next(ctx)
 #  define msgraph_compat_subscriptions_iter_deinit(ctx) \
 	mailbox_list_subscriptions_iter_deinit(ctx)
+#  define msgraph_compat_set_subscription_flags(list, vname, flags) \
+	mailbox_list_set_subscription_flags(list, vname, flags)
 #else
 #  define MSGRAPH_COMPAT_ITER_SUBSCRIBED 0
 #  define msgraph_compat_subscriptions_iter_init(list, patterns, flags) NULL
 #  define msgraph_compat_subscriptions_iter_next(ctx) NULL
 #  define msgraph_compat_subscriptions_iter_deinit(ctx) (-1)
+#  define msgraph_compat_set_subscription_flags(list, vname, flags)
 #endif
 
 #endif

@@ -14,7 +14,6 @@
 
 #include <stdio.h>
 #include <unistd.h>
-#include <sys/stat.h>
 
 #define FILE_VERSION "msgraph-folders 1"
 
@@ -47,11 +46,29 @@ static bool file_line(struct msgraph_folders *folders, const char *line)
 	return FALSE;
 }
 
+bool msgraph_folders_file_changed(struct msgraph_folders *folders)
+{
+	const struct stat *old = &folders->file_st;
+	struct stat st;
+
+	/* each version is a file of its own; the times tell those apart that
+	   got the inode of an earlier one */
+	return stat(folders->path, &st) == 0 &&
+		(st.st_ino != old->st_ino || st.st_dev != old->st_dev ||
+		 st.st_size != old->st_size ||
+		 st.st_mtim.tv_sec != old->st_mtim.tv_sec ||
+		 st.st_mtim.tv_nsec != old->st_mtim.tv_nsec);
+}
+
 int msgraph_folders_file_read(struct msgraph_folders *folders)
 {
 	struct istream *input = i_stream_create_file(folders->path, 65536);
 	const char *line = i_stream_read_next_line(input);
 	bool complete = FALSE;
+	const struct stat *st;
+
+	if (i_stream_stat(input, FALSE, &st) == 0)
+		folders->file_st = *st;
 
 	if (line != NULL && strcmp(line, FILE_VERSION) == 0) {
 		while ((line = i_stream_read_next_line(input)) != NULL) T_BEGIN {
@@ -117,6 +134,7 @@ void msgraph_folders_file_write(struct msgraph_folders *folders)
 	if (fd != -1) {
 		if (write(fd, str_data(str), str_len(str)) !=
 		    (ssize_t)str_len(str) ||
+		    fstat(fd, &folders->file_st) < 0 ||
 		    rename(str_c(path), folders->path) < 0)
 			i_unlink(str_c(path));
 		i_close_fd(&fd);

@@ -3,6 +3,7 @@
 
 #include "msgraph-folders.h"
 
+#include <sys/stat.h>
 #include <sys/time.h>
 
 /* As Graph tells it; strings on the heap. */
@@ -17,6 +18,8 @@ ARRAY_DEFINE_TYPE(msgraph_folder, struct msgraph_folder);
 struct msgraph_folders {
 	struct msgraph_account *account;
 	char *path;
+	/* of the file as this process has read or written it */
+	struct stat file_st;
 	bool loaded, roles_known;
 	char *link;
 	char *roles[GRAPH_FOLDER_ROLE_COUNT];
@@ -36,6 +39,8 @@ void msgraph_folders_make_names(struct msgraph_folders *folders);
 
 /* msgraph-folders-file.c: returns 1 = read, 0 = no usable file. */
 int msgraph_folders_file_read(struct msgraph_folders *folders);
+/* Another process has written it since. */
+bool msgraph_folders_file_changed(struct msgraph_folders *folders);
 void msgraph_folders_file_write(struct msgraph_folders *folders);
 
 #endif

@@ -225,14 +225,19 @@ int msgraph_folders_load(struct msgraph_folders *folders,
 {
 	bool changed;
 
-	if (folders->loaded)
+	if (folders->loaded && !msgraph_folders_file_changed(folders))
 		return 0;
+	/* Another session may have written it without knowing what this one
+	   has done meanwhile: the next who looks for news asks Graph. */
+	i_zero(&folders->refreshed);
 	folders_clear(folders);
 	if (msgraph_folders_file_read(folders) > 0) {
 		folders->loaded = TRUE;
 		msgraph_folders_make_names(folders);
 		return 0;
 	}
+	folders->loaded = FALSE;
+	i_free(folders->link);
 	return msgraph_folders_refresh(folders, 0, &changed, fail_r);
 }
 

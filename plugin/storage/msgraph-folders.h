@@ -28,7 +28,8 @@ struct msgraph_folders *msgraph_folders_init(struct msgraph_account *account,
 void msgraph_folders_deinit(struct msgraph_folders **folders);
 
 /* Make the tree known: from the file, else by asking Graph. No request when
-   it is known already. Returns -1 and the failure when nothing is known. */
+   it is known already. What other sessions have written to the file since is
+   taken over, so their changes are seen at once. Returns -1 and the failure when nothing is known. */
 int msgraph_folders_load(struct msgraph_folders *folders,
 			 struct graph_failure *fail_r);
 /* Ask Graph what changed (1 request), unless that was done less than

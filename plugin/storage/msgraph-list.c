@@ -229,6 +229,9 @@ msgraph_list_iter_init(struct mailbox_list *list, const char *const *patterns,
 	if ((flags & MAILBOX_LIST_ITER_SELECT_SUBSCRIBED) == 0 ||
 	    (flags & MAILBOX_LIST_ITER_RETURN_NO_FLAGS) == 0)
 		ret = msgraph_list_refresh(list);
+	if ((flags & MAILBOX_LIST_ITER_RETURN_SUBSCRIBED) != 0 &&
+	    mailbox_list_iter_subscriptions_refresh(list) < 0)
+		ret = -1;
 	if ((flags & MSGRAPH_COMPAT_ITER_SUBSCRIBED) != 0) {
 		ctx = msgraph_compat_subscriptions_iter_init(list, patterns,
 							   flags);
@@ -277,6 +280,9 @@ msgraph_list_iter_next(struct mailbox_list_iterate_context *_ctx)
 
 	iter->info.vname = vname;
 	iter->info.flags = node->flags;
+	if ((_ctx->flags & MAILBOX_LIST_ITER_RETURN_SUBSCRIBED) != 0)
+		msgraph_compat_set_subscription_flags(_ctx->list, vname,
+						      &iter->info.flags);
 	iter->info.special_use = NULL;
 	folder = msgraph_folders_find(
 		msgraph_list_get_account(_ctx->list)->folders,
@@ -298,23 +304,6 @@ static int msgraph_list_iter_deinit(struct mailbox_list_iterate_context *_ctx)
 	mailbox_tree_deinit(&iter->tree);
 	pool_unref(&_ctx->pool);
 	return ret;
-}
-
-static int
-msgraph_list_get_mailbox_flags(struct mailbox_list *list,
-			       const char *dir ATTR_UNUSED, const char *fname,
-			       enum mailbox_list_file_type type ATTR_UNUSED,
-			       enum mailbox_info_flags *flags_r)
-{
-	struct msgraph_folders *folders = msgraph_list_tree(list);
-	const struct msgraph_folder *folder;
-
-	if (folders == NULL)
-		return -1;
-	folder = msgraph_list_find(list, folders, fname);
-	*flags_r = folder == NULL ? MAILBOX_NONEXISTENT :
-		folder->has_children ? MAILBOX_CHILDREN : MAILBOX_NOCHILDREN;
-	return 0;
 }
 
 /*
@@ -430,7 +419,6 @@ struct mailbox_list msgraph_mailbox_list = {
 		.iter_init = msgraph_list_iter_init,
 		.iter_next = msgraph_list_iter_next,
 		.iter_deinit = msgraph_list_iter_deinit,
-		.get_mailbox_flags = msgraph_list_get_mailbox_flags,
 		.subscriptions_refresh = msgraph_list_subscriptions_refresh,
 		.set_subscribed = msgraph_list_set_subscribed,
 		.delete_mailbox = msgraph_list_delete_mailbox,
