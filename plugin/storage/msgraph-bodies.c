@@ -211,6 +211,17 @@ body_differs_from_evicted(struct msgraph_bodies *bodies, const char *id,
 	return digest == NULL || strcmp(digest, was) != 0;
 }
 
+/* Has somebody downloaded other bytes under this id? */
+static bool
+body_differs_from_download(struct msgraph_bodies *bodies, const char *id,
+			   const char *path)
+{
+	const char *other_path = body_path(bodies, id, "");
+
+	return access(other_path, F_OK) == 0 &&
+		null_strcmp(body_digest(other_path), body_digest(path)) != 0;
+}
+
 static int
 body_rename(const char *temp_path, const char *path, bool replace,
 	    const char **error_r)
@@ -251,12 +262,15 @@ int msgraph_bodies_put(struct msgraph_bodies *bodies, const char *id,
 
 	if (stat(temp_path, &st) == 0)
 		size = st.st_size;
-	if (differs_r != NULL) {
-		*differs_r = body_differs_from_evicted(bodies, id, temp_path);
-	}
 	path = body_path(bodies, id, pinned ? BODY_PINNED_SUFFIX : "");
+	if (differs_r != NULL)
+		*differs_r = body_differs_from_evicted(bodies, id, temp_path);
 	if (body_rename(temp_path, path, pinned, error_r) < 0)
 		return -1;
+	/* looked at when it is too late for others to read anything else */
+	if (differs_r != NULL && pinned &&
+	    body_differs_from_download(bodies, id, path))
+		*differs_r = TRUE;
 	bodies->put_since_scan += size;
 	if (!bodies->scanned ||
 	    bodies->put_since_scan > bodies->max_size / 16)
@@ -265,15 +279,17 @@ int msgraph_bodies_put(struct msgraph_bodies *bodies, const char *id,
 }
 
 int msgraph_bodies_copy(struct msgraph_bodies *bodies, const char *id,
-			const char *new_id, const char **error_r)
+			const char *new_id, bool *differs_r,
+			const char **error_r)
 {
 	const char *path = body_path(bodies, id, BODY_PINNED_SUFFIX);
 	const char *new_path = body_path(bodies, new_id, BODY_PINNED_SUFFIX);
 	const char *dir;
+	int ret;
 
-	if (link(path, new_path) == 0 || errno == EEXIST)
-		return 0;
-	if (errno == ENOENT) {
+	*differs_r = FALSE;
+	ret = link(path, new_path);
+	if (ret < 0 && errno == ENOENT) {
 		if (access(path, F_OK) < 0)
 			return 0;
 		dir = t_strdup_until(new_path, strrchr(new_path, '/'));
@@ -281,11 +297,15 @@ int msgraph_bodies_copy(struct msgraph_bodies *bodies, const char *id,
 			*error_r = t_strdup_printf("mkdir(%s) failed: %m", dir);
 			return -1;
 		}
-		if (link(path, new_path) == 0 || errno == EEXIST)
-			return 0;
+		ret = link(path, new_path);
 	}
-	*error_r = t_strdup_printf("link(%s, %s) failed: %m", path, new_path);
-	return -1;
+	if (ret < 0 && errno != EEXIST) {
+		*error_r = t_strdup_printf("link(%s, %s) failed: %m", path,
+					   new_path);
+		return -1;
+	}
+	*differs_r = body_differs_from_download(bodies, new_id, new_path);
+	return 0;
 }
 
 void msgraph_bodies_release(struct msgraph_bodies *bodies, const char *id)

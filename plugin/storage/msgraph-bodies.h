@@ -27,16 +27,19 @@ int msgraph_bodies_temp(struct msgraph_bodies *bodies, int *fd_r,
 /* Give the temporary file its name. If another process was first, its copy
    stays and ours goes (except pinned, which wins). fd stays open with the
    caller, who reads on from it only after asking msgraph_bodies_open().
-   *differs_r (may be NULL): an earlier copy was evicted and had other bytes, so
-   that what was cached of its size and structure is wrong now. */
+   *differs_r (may be NULL): an earlier copy was evicted, or is replaced by a
+   pinned one, and had other bytes, so that what was cached of its size and
+   structure is wrong now. */
 int msgraph_bodies_put(struct msgraph_bodies *bodies, const char *id,
 		       const char *temp_path, bool pinned, bool *differs_r,
 		       const char **error_r);
 /* Unlink and i_free; NULL is fine. */
 void msgraph_bodies_drop_temp(char **temp_path);
-/* Give a copied message the pinned bytes of its source, if there are any. */
+/* Give a copied message the pinned bytes of its source, if there are any.
+   *differs_r as above. */
 int msgraph_bodies_copy(struct msgraph_bodies *bodies, const char *id,
-			const char *new_id, const char **error_r);
+			const char *new_id, bool *differs_r,
+			const char **error_r);
 /* The message has left a folder: a pinned body becomes an ordinary one. */
 void msgraph_bodies_release(struct msgraph_bodies *bodies, const char *id);
 /* The message is gone for good. Missing files are fine. */

@@ -298,7 +298,7 @@ msgraph_copy_body(struct msgraph_save_context *ctx, struct msgraph_save_op *op)
 	if (!op->pinned || strcmp(op->src_id, op->id) == 0)
 		return 0;
 	if (msgraph_bodies_copy(account->bodies, op->src_id, op->id,
-				&error) < 0) {
+				&op->replaced, &error) < 0) {
 		mailbox_set_critical(&ctx->mbox->box, "msgraph: %s", error);
 		return -1;
 	}

@@ -142,6 +142,10 @@ msgraph_save_assign_mixed(struct msgraph_save_context *ctx,
 		MAIL_INDEX_TRANSACTION_FLAG_EXTERNAL);
 	array_foreach(&ctx->ops, op) {
 		seq = msgraph_save_find_row(ctx, view, op->id);
+		if (seq != 0 && op->replaced) {
+			mail_index_expunge(trans, seq);
+			seq = 0;
+		}
 		if (seq != 0) {
 			mail_index_lookup_uid(view, seq, &uid);
 			if (op->pinned)

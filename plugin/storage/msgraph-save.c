@@ -319,7 +319,8 @@ msgraph_save_pin(struct msgraph_save_context *ctx, struct msgraph_save_op *op)
 		return -1;
 	}
 	if (msgraph_bodies_put(ctx->mbox->storage->account->bodies, op->id,
-			       ctx->temp_path, TRUE, NULL, &error) < 0) {
+			       ctx->temp_path, TRUE, &op->replaced,
+			       &error) < 0) {
 		mail_set_critical(ctx->ctx.dest_mail, "msgraph: %s", error);
 		return -1;
 	}

@@ -15,6 +15,10 @@ struct msgraph_save_op {
 	bool created;
 	/* Our own bytes are the body under this id. */
 	bool pinned;
+	/* Another session has read other bytes under this id, before ours
+	   were there: what it showed keeps its UID, the message gets a new
+	   one. */
+	bool replaced;
 	/* It has a row in the index already, and what that shows stays. */
 	bool existing;
 	uint32_t size_estimate;

@@ -111,20 +111,31 @@ static void test_bodies_copy_and_release(void)
 {
 	struct msgraph_bodies *bodies;
 	const char *error;
+	bool differs;
 
 	test_begin("bodies: copy and release of pinned bytes");
 	bodies = bodies_create("copy", 1000000);
 	(void)body_put(bodies, "src", "bytes", TRUE);
-	test_assert(msgraph_bodies_copy(bodies, "src", "dest", &error) == 0);
-	test_assert(msgraph_bodies_copy(bodies, "src", "dest", &error) == 0);
-	test_assert(msgraph_bodies_copy(bodies, "none", "x", &error) == 0);
+	test_assert(msgraph_bodies_copy(bodies, "src", "dest", &differs,
+					&error) == 0);
+	test_assert(msgraph_bodies_copy(bodies, "src", "dest", &differs,
+					&error) == 0);
+	test_assert(msgraph_bodies_copy(bodies, "none", "x", &differs,
+					&error) == 0);
 	test_assert(body_get(bodies, "x") == NULL);
+	test_assert(!differs);
+	(void)body_put(bodies, "read", "other bytes", FALSE);
+	test_assert(msgraph_bodies_copy(bodies, "src", "read", &differs,
+					&error) == 0);
+	test_assert(differs);
+	test_assert_strcmp(body_get(bodies, "read"), "bytes");
 	msgraph_bodies_remove(bodies, "src");
 	test_assert_strcmp(body_get(bodies, "dest"), "bytes");
 	msgraph_bodies_release(bodies, "dest");
 	msgraph_bodies_release(bodies, "dest");
 	test_assert_strcmp(body_get(bodies, "dest"), "bytes");
-	test_assert(msgraph_bodies_copy(bodies, "dest", "y", &error) == 0);
+	test_assert(msgraph_bodies_copy(bodies, "dest", "y", &differs,
+					&error) == 0);
 	test_assert(body_get(bodies, "y") == NULL);
 	msgraph_bodies_deinit(&bodies);
 	test_end();

@@ -1,4 +1,7 @@
-"""What one session does to folders is seen by the other at once."""
+"""What one session does, as the other sees it."""
+
+import re
+import threading
 
 import pytest
 
@@ -57,3 +60,39 @@ def test_subscribed_folder_that_is_gone(rig):
     assert [b"There" in line for line in lines] == \
         [b"Subscribed" in line for line in lines]
     conn.logout()
+
+
+def fetch(conn, what):
+    return [(int(re.search(rb"UID (\d+)", part[0]).group(1)), part[1])
+            for part in ok(conn.uid("FETCH", "1:*", f"({what})"))
+            if isinstance(part, tuple)]
+
+
+def test_message_read_while_it_is_being_stored(rig):
+    """The service has it, the session that stores it does not know yet: what
+    the other has read under a UID stays, our own bytes get another UID."""
+    one, two = rig.imap(), rig.imap()
+    ok(one.create("Busy"))
+    ok(two.select("Busy"))
+    rig.sim("fault", method="POST", path="messages$", delay=3)
+    raw, answers = b"Subject: busy\r\nX-Own: 1\r\n\r\nOur text\r\n", []
+    thread = threading.Thread(target=lambda: answers.append(
+        one.append("Busy", None, None, raw)))
+    thread.start()
+    early = []
+    while thread.is_alive() and not early:
+        ok(two.noop())
+        early = fetch(two, "BODY.PEEK[] BODYSTRUCTURE")
+    thread.join()
+    assert len(early) == 1 and early[0][1] != raw
+    appended = int(re.search(rb"APPENDUID \d+ (\d+)",
+                             ok(answers[0])[0]).group(1))
+    ok(two.noop())
+    for conn in (one, two):
+        ok(conn.select("Busy"))
+        assert fetch(conn, "BODY.PEEK[] BODYSTRUCTURE") == [(appended, raw)]
+        ok(conn.fetch("1:*", "(BODY.PEEK[TEXT] BODY.PEEK[1])"))
+    assert appended > early[0][0]
+    assert len(rig.messages(folder="Busy")) == 1
+    one.logout()
+    two.logout()
