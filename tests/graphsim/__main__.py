@@ -11,7 +11,8 @@ from aiohttp import web
 
 from . import seed, tlsca
 from .server import make_app
-from .sim import SWITCHES, Simulator
+from .sim import Simulator
+from .switches import SWITCHES
 
 
 def options():

@@ -40,6 +40,10 @@ def change_key(number):
     return "CQAAABYAAAA" + _b64(number.to_bytes(8, "big")) + "="
 
 
+def conversation(subject):
+    return "AAQkA" + _b64(_digest("conv", subject)[:72]) + "="
+
+
 def guid(*parts):
     h = hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
     return f"{h[:8]}-{h[8:12]}-4{h[13:16]}-a{h[17:20]}-{h[20:32]}"

@@ -3,6 +3,7 @@
 import email.utils
 import os
 import random
+import zlib
 from email.message import EmailMessage
 
 _WORDS = ("contract hearing invoice meeting draft report budget schedule "
@@ -51,7 +52,7 @@ def _mail(sender, to, subject, date, text, html=None, reply=None, files=()):
     msg = EmailMessage()
     msg["From"], msg["To"], msg["Subject"] = sender, to, subject
     msg["Date"] = email.utils.formatdate(date)
-    msg["Message-ID"] = f"<{date}.{abs(hash(subject)) % 9973}@example.org>"
+    msg["Message-ID"] = f"<{date}.{zlib.crc32(subject.encode()) % 9973}@example.org>"
     if reply:
         msg["In-Reply-To"] = msg["References"] = reply
     msg.set_content(text)

@@ -5,41 +5,19 @@ import json
 import secrets
 import time
 
-from . import delta, folders, messages
+from . import folders, messages
 from .faults import Faults
 from .login import Login
 from .store import Mailbox
+from .switches import SWITCHES
+from .synctokens import Tokens
 from .wire import Error, Request, Response, error_response
-
-# name: (default, what it means)
-SWITCHES = {
-    "delta_expand": ("yes", "N4 $expand in message delta: yes, ignored, "
-                     "refused, plain (only without the $)"),
-    "delta_rows": ("full", "N5 rows of a read-state change: full, partial"),
-    "bool_strings": ("no", "isRead as a string: yes, no"),
-    "removed_reason": ("deleted", "N7 deleted, changed"),
-    "delta_page_max": ("0", "N8 largest page whatever is asked, 0 = 1000"),
-    "delta_empty_pages": ("no", "an empty page with nextLink first"),
-    "delta_empty_last": ("no", "the deltaLink comes on an empty page"),
-    "delta_duplicates": ("no", "rows twice in a round"),
-    "folder_exists_status": ("409", "N20 409, 400"),
-    "delete_target": ("recoverableitemsdeletions", "N1 or deleteditems"),
-    "move_recoverable": ("yes", "move to recoverableitemsdeletions: yes, "
-                         "refused"),
-    "transport_headers": ("yes", "N15 0x007D at create: yes, refused"),
-    "refresh_rotation": ("keep", "old refresh token: keep, revoke"),
-    "token_seconds": ("3600", "life of an access token"),
-    "expires_as_string": ("no", "expires_in as a string"),
-    "concurrency": ("4", "S27 requests in flight per mailbox"),
-    "batch": ("yes", "$batch: yes, missing"),
-}
-
 
 class Simulator:
     def __init__(self, users, locale="en"):
         self.boxes = {u.lower(): Mailbox(u, locale) for u in users}
         self.switches = {k: v[0] for k, v in SWITCHES.items()}
-        self.tokens = delta.Tokens()
+        self.tokens = Tokens()
         self.uploads = {}
         self.faults = Faults()
         self.login = Login(self)

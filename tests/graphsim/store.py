@@ -1,6 +1,7 @@
 """Mailboxes: folders, messages, and a log of what changed in each folder."""
 
 import calendar
+import copy
 import hashlib
 import time
 import types
@@ -42,7 +43,8 @@ class Folder:
         self.hidden = hidden
         self.role = None
         self.messages = {}            # number -> Message
-        self.log = []                 # (seq, number, "row" | "read" | "gone")
+        # (seq, number, came|row|read|gone, default id when gone, time)
+        self.log = []
 
     def path(self):
         if self.parent is None or self.parent is self.box.root:
@@ -68,6 +70,7 @@ class Message:
         self.is_read = False
         self.is_draft = False
         self.flag = "notFlagged"
+        self.flag_dates = {}
         self.categories = []
         self.importance = "normal"
         self.received = self.sent = self.created = self.modified = 0
@@ -92,6 +95,12 @@ class Message:
     def prop(self, ident):
         entry = self.props.get(props.key(ident))
         return entry[1] if entry else None
+
+    def header_block(self):
+        """As it travelled; None for what was never sent."""
+        if self.is_draft or self.content is None:
+            return None
+        return "".join(f"{n}: {v}\r\n" for n, v in self.headers) or None
 
     @property
     def attachments(self):
@@ -178,9 +187,9 @@ class Mailbox:
 
     # messages
 
-    def _log(self, folder, number, kind):
+    def _log(self, folder, number, kind, old_id=None):
         self.seq += 1
-        folder.log.append((self.seq, number, kind))
+        folder.log.append((self.seq, number, kind, old_id, self.clock()))
         self.touch_folder(folder)
 
     def _index(self, msg):
@@ -207,7 +216,7 @@ class Mailbox:
         folder.messages[msg.number] = msg
         self.messages[msg.number] = msg
         self._index(msg)
-        self.changed(msg)
+        self.changed(msg, "came")
 
     def changed(self, msg, kind="row"):
         self.seq += 1
@@ -219,7 +228,7 @@ class Mailbox:
         folder = msg.folder
         del folder.messages[msg.number]
         del self.messages[msg.number]
-        self._log(folder, msg.number, "gone")
+        self._log(folder, msg.number, "gone", msg.default_id())
         msg.folder = None
 
     def move(self, msg, folder):
@@ -227,18 +236,21 @@ class Mailbox:
             return
         old = msg.folder
         del old.messages[msg.number]
-        self._log(old, msg.number, "gone")
+        self._log(old, msg.number, "gone", msg.default_id())
         msg.version += 1
         msg.folder = folder
         folder.messages[msg.number] = msg
         self._index(msg)
-        self.changed(msg)
+        self.changed(msg, "came")
 
     def copy(self, msg, folder):
         new = self.new_message()
         for name in ("subject", "message_id", "is_read", "is_draft", "flag",
-                     "importance", "received", "sent", "body", "content"):
+                     "importance", "received", "sent", "body"):
             setattr(new, name, getattr(msg, name))
+        new.content = copy.copy(msg.content)
+        new.content.attachments = list(msg.attachments)
+        new.flag_dates = dict(msg.flag_dates)
         new.categories = list(msg.categories)
         new.addr = {k: list(v) for k, v in msg.addr.items()}
         new.props = dict(msg.props)

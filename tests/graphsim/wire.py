@@ -35,6 +35,12 @@ class Request:
         return re.search(r'idtype\s*=\s*"?immutableid', self.prefer,
                          re.I) is not None
 
+    @property
+    def body_type(self):
+        m = re.search(r'outlook\.body-content-type\s*=\s*"?(text|html)',
+                      self.prefer, re.I)
+        return m.group(1).lower() if m else None
+
     def page_size(self, default):
         m = re.search(r"odata\.maxpagesize\s*=\s*(\d+)", self.prefer, re.I)
         return max(1, min(int(m.group(1)), 1000)) if m else default
