@@ -163,6 +163,8 @@ def token(sim, data):
     box = _box(sim, data)
     if data["op"] == "expire":
         sim.login.expire(box)
+    elif data["op"] == "cae":
+        sim.login.challenge(box, data["claims"])
     elif data["op"] == "revoke":
         sim.login.revoke(box)
     elif data["op"] == "fail":
@@ -179,6 +181,8 @@ def settings(sim, data):
         sim.login.redirect_uris = data["redirect_uris"]
     if "auto_consent" in data:
         sim.login.auto_consent = bool(data["auto_consent"])
+    if "share_with" in data:
+        sim.shares[_box(sim, data).address] = list(data["share_with"])
     if "latency" in data:
         sim.latency = float(data["latency"]) / 1000
     if "mail" in data:
@@ -210,7 +214,8 @@ def clear_log(sim, data):
 def stats(sim, data):
     outer = [e for e in sim.log if not e["inner"]]
     return {"requests": len(outer), "all": len(sim.log),
-            "max_in_flight": sim.max_in_flight, "throttled": sim.throttled}
+            "max_in_flight": sim.limits.most,
+            "throttled": sim.limits.throttled}
 
 
 def clock(sim, data):

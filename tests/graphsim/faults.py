@@ -27,7 +27,9 @@ class Faults:
 
     def _find(self, req, phase):
         for fault in self.active:
-            if fault.get("phase", "before") != phase or fault["count"] <= 0:
+            kind = "delay" if fault.get("delay") else \
+                fault.get("phase", "before")
+            if kind != phase or fault["count"] <= 0:
                 continue
             if "inner" in fault and \
                     fault["inner"] != getattr(req, "inner", False):
@@ -56,6 +58,11 @@ class Faults:
         raise Error(fault.get("status", 503), fault.get("code", ""),
                     fault.get("message", ""), headers)
 
+    def delay(self, req):
+        """Seconds to wait before anything happens."""
+        fault = self._find(req, "delay")
+        return fault["delay"] if fault else 0
+
     def before(self, req):
         """An answer instead of the real one, or None."""
         fault = self._find(req, "before")
@@ -63,9 +70,6 @@ class Faults:
             return None
         if fault.get("reset"):
             raise Reset
-        if fault.get("delay"):
-            req.delay = fault["delay"]
-            return None
         return self._answer(fault)
 
     def after(self, req, answer):

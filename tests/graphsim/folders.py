@@ -1,12 +1,19 @@
 """mailFolders: list, get, create, rename, move, delete, delta."""
 
-from . import delta, odata, rows
+from . import delta, ids, odata, rows
 from .wire import Error, Response, not_found
+
+WELL_KNOWN = set("""archive clutter conflicts conversationhistory deleteditems
+drafts inbox junkemail localfailures msgfolderroot outbox
+recoverableitemsdeletions scheduled searchfolders sentitems serverfailures
+syncissues""".split())
 
 
 def get(req, ident):
     folder = req.box.find_folder(ident)
     if folder is None:
+        if ident.lower() not in WELL_KNOWN and not ids.well_formed(ident):
+            raise Error(400, "ErrorInvalidIdMalformed", "Id is malformed.")
         raise not_found("folder")
     return folder
 

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 
 
 def _digest(kind, *parts):
@@ -42,6 +43,10 @@ def change_key(number):
 
 def conversation(subject):
     return "AAQkA" + _b64(_digest("conv", subject)[:72]) + "="
+
+
+def well_formed(text):
+    return re.fullmatch(r"[A-Za-z0-9_-]{40,}={0,2}", text) is not None
 
 
 def guid(*parts):

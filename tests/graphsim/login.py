@@ -4,11 +4,15 @@ import base64
 import hashlib
 import html
 import json
+import random
 import secrets
 from urllib.parse import parse_qs, urlencode
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from . import scopes
+from .wire import Error
 
 CODE_SECONDS = 600
 
@@ -32,6 +36,11 @@ class LoginError(Exception):
             "trace_id": secrets.token_hex(16)}, **self.more)
 
 
+def _unauthorized(text, why='error="invalid_token"'):
+    return Error(401, "InvalidAuthenticationToken", text, {
+        "WWW-Authenticate": f'Bearer realm="", {why}'})
+
+
 class Login:
     def __init__(self, sim):
         self.sim = sim
@@ -42,6 +51,7 @@ class Login:
         self.tid = "99999999-8888-7777-6666-555555555555"
         self.codes, self.access, self.refresh = {}, {}, {}
         self.failures = []            # [{grant, error, code, ...}]
+        self.challenges = {}          # oid -> claims
         self.key = None
         self.kid = "sim-1"
 
@@ -175,7 +185,8 @@ class Login:
                                  "does not match the challenge.")
         entry["used"] = True
         return self._grant(entry["box"], query.get("scope", ""),
-                           query.get("nonce"))
+                           query.get("nonce"),
+                           form.get("claims") or query.get("claims"))
 
     def _refresh(self, form):
         entry = self.refresh.get(form.get("refresh_token"))
@@ -187,12 +198,17 @@ class Login:
                              "revoked.")
         if self.sim.switches["refresh_rotation"] == "revoke":
             entry["revoked"] = True
-        return self._grant(entry["box"], entry["scope"], None)
+        return self._grant(entry["box"], entry["scope"], None,
+                           form.get("claims"))
 
-    def _grant(self, box, scope, nonce):
-        seconds = int(self.sim.switches["token_seconds"])
+    def _grant(self, box, scope, nonce, claims):
+        seconds = self.sim.switches["token_seconds"]
+        seconds = random.randint(3600, 5399) if seconds == "random" \
+            else int(seconds)
         access = "EwB" + secrets.token_urlsafe(600)
-        self.access[access] = {"box": box, "until": self.sim.now() + seconds}
+        self.access[access] = {"box": box, "claims": claims,
+                               "scopes": scopes.names(scope),
+                               "until": self.sim.now() + seconds}
         names = [s for s in scope.split() if s != "offline_access"]
         out = {"token_type": "Bearer", "scope": " ".join(names),
                "expires_in": str(seconds)
@@ -243,11 +259,27 @@ class Login:
 
     # tokens in use
 
-    def box_of_token(self, token):
+    def check_access(self, token):
+        """(mailbox, scopes) of an access token, or a 401 that says why."""
         entry = self.access.get(token)
-        if entry is None or entry["until"] < self.sim.now():
-            return None
-        return entry["box"]
+        if entry is None:
+            raise _unauthorized("Access token validation failure. Invalid "
+                                "audience." if token else
+                                "Access token is empty.")
+        if entry["until"] < self.sim.now():
+            raise _unauthorized("Lifetime validation failed, the token is "
+                                "expired.")
+        claims = self.challenges.get(entry["box"].oid)
+        if claims and entry["claims"] != claims:
+            raise _unauthorized(
+                "Continuous access evaluation resulted in challenge.",
+                'error="insufficient_claims", claims="' +
+                base64.b64encode(claims.encode()).decode() + '"')
+        return entry["box"], entry["scopes"]
+
+    def challenge(self, box, claims):
+        """Only tokens obtained with these claims are accepted from now."""
+        self.challenges[box.oid] = claims
 
     def expire(self, box):
         for entry in self.access.values():

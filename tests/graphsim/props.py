@@ -15,6 +15,7 @@ MESSAGE_SIZE = "Integer 0xe08"
 DELIVERY_TIME = "SystemTime 0xe06"
 SUBMIT_TIME = "SystemTime 0x39"
 HEADERS = "String 0x7d"
+FLAG_STATUS = "Integer 0x1090"
 ICON_INDEX = "Integer 0x1080"
 LAST_VERB = "Integer 0x1081"
 IN_REPLY_TO = "String 0x1042"
@@ -40,6 +41,8 @@ def normalize(text):
         kind = m.group(3).capitalize()
         name = m.group(4).strip()
         if kind == "Id":
+            if not re.fullmatch(r"0x[0-9a-fA-F]{1,8}", name):
+                raise BadProperty(text)
             name = f"{int(name, 16):#x}"
         return f"{TYPES[m.group(1).lower()]} {m.group(2).lower()} {kind} {name}"
     raise BadProperty(text)

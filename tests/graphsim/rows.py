@@ -32,17 +32,14 @@ def preview(msg):
     return re.sub(r"\s+", " ", text).strip()[:255]
 
 
-def attachment_json(att, number, full=True):
-    row = {
+def attachment_json(att):
+    return {
         "@odata.type": "#microsoft.graph.fileAttachment",
         "@odata.mediaContentType": att.ctype,
-        "id": f"ATT{number:04d}=",
         "name": att.name, "contentType": att.ctype, "size": len(att.data),
         "isInline": att.inline, "contentId": att.cid,
+        "contentBytes": base64.b64encode(att.data).decode(),
     }
-    if full:
-        row["contentBytes"] = base64.b64encode(att.data).decode()
-    return row
 
 
 def _one(people):
@@ -149,8 +146,7 @@ def message_json(msg, immutable, fields=None, expand=None, attachments=False,
             row["singleValueExtendedProperties"] = [
                 {"id": i, "value": v} for i, v in found]
     if attachments:
-        row["attachments"] = [attachment_json(a, i)
-                              for i, a in enumerate(msg.attachments)]
+        row["attachments"] = [attachment_json(a) for a in msg.attachments]
     return row
 
 

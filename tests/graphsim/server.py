@@ -5,59 +5,73 @@ import gzip
 import json
 import re
 import time
+import uuid
 
 from aiohttp import web
 
-from . import control, login, messages
+from . import attachments, batch, control, limits, login
 from .faults import Reset
 from .wire import Error, Request, error_response
 
 
+def _batched(sim, req):
+    """A $batch, with the faults of the outer request."""
+    request_id = str(uuid.uuid4())
+    try:
+        answer = sim.faults.before(req) or \
+            limits.oversize(sim, req) or batch.run(sim, req)
+    except Error as err:
+        answer = error_response(err, request_id)
+    answer = sim.faults.after(req, answer)
+    sim.finish(req, answer, request_id)
+    return answer
+
+
+async def _admitted(sim, req, inner):
+    """What is within the limits: takes its time, then the answer."""
+    if sim.latency:
+        await asyncio.sleep(sim.latency)
+    # two writers at a time: the second one meets another change key
+    busy = req.method == "PATCH" and req.path in sim.patching
+    if req.method == "PATCH":
+        sim.patching.add(req.path)
+    try:
+        delay = sim.faults.delay(req)
+        if delay:
+            await asyncio.sleep(delay)
+        if busy:
+            raise Error(412, "ErrorIrresolvableConflict", "The send or "
+                        "update operation could not be performed.")
+        return _batched(sim, req) if inner else sim.run(req)
+    finally:
+        if not busy:
+            sim.patching.discard(req.path)
+
+
 async def _graph(sim, http, body):
     started = time.time()
-    req = Request(http.method, str(http.rel_url.raw_path_qs
-                                   if hasattr(http.rel_url, "raw_path_qs")
-                                   else http.raw_path), http.headers, body)
+    req = Request(http.method, http.raw_path, http.headers, body)
     req.sim = sim
     sim.count += 1
-    is_batch = req.path.rstrip("/").lower() == "/v1.0/$batch"
-    entered, weight = None, 1
+    inner = 0
+    if req.path.rstrip("/").lower() == "/v1.0/$batch":
+        inner = batch.count(body)
+    entry = None
     try:
-        req.user = req.box = sim.authenticate(req)
-        if is_batch:
-            try:
-                weight = min(4, len(json.loads(body).get("requests", [])))
-            except (ValueError, AttributeError):
-                pass
-        if not sim.enter(req.user, max(1, weight)):
-            answer = error_response(Error(
-                429, "ApplicationThrottled", "Application is over its "
-                "MailboxConcurrency limit.", {"Retry-After": "1"}), "x")
-        else:
-            entered = req.user
-            if sim.latency:
-                await asyncio.sleep(sim.latency)
-            answer = _batch(sim, req) if is_batch else sim.run(req)
-            if getattr(req, "delay", 0):
-                await asyncio.sleep(req.delay)
+        sim.authenticate(req)
+        sim.limits.count(req.user, len(body) if req.method != "GET" else 0,
+                         max(1, inner))
+        entry = sim.limits.enter(req.user, inner)
+        answer = await _admitted(sim, req, inner)
     except Error as err:
-        answer = error_response(err, "00000000")
+        request_id = str(uuid.uuid4())
+        answer = error_response(err, request_id)
+        sim.finish(req, answer, request_id)
     finally:
-        if entered is not None:
-            sim.leave(entered, max(1, weight))
+        if entry is not None:
+            sim.limits.leave(entry)
     sim.record(req, answer.status, started, False, len(answer.body))
     return req, answer
-
-
-def _batch(sim, req):
-    try:
-        fault = sim.faults.before(req)
-        if fault is not None:
-            return fault
-        answer = sim.batch(req)
-    except Error as err:
-        answer = error_response(err, "batch")
-    return sim.faults.after(req, answer)
 
 
 def _reset(http):
@@ -74,11 +88,24 @@ async def _send(http, req, answer):
         await resp.write(body[:int(req.cut)])
         _reset(http)
         return resp
+    if req is not None and req.path.endswith("/$value") and \
+            req.sim.switches["value_length"] == "no":
+        return await _chunked(http, answer)
     if len(body) > 500 and "gzip" in http.headers.get("Accept-Encoding", ""):
         body = gzip.compress(body, 1)
         headers["Content-Encoding"] = "gzip"
         headers["Vary"] = "Accept-Encoding"
     return web.Response(status=answer.status, headers=headers, body=body)
+
+
+async def _chunked(http, answer):
+    """Without Content-Length."""
+    resp = web.StreamResponse(status=answer.status, headers=answer.headers)
+    resp.enable_chunked_encoding()
+    await resp.prepare(http)
+    for start in range(0, len(answer.body), 4096):
+        await resp.write(answer.body[start:start + 4096])
+    return resp
 
 
 async def _login(sim, http, tenant, what, body):
@@ -130,7 +157,7 @@ def make_app(sim):
             return await _control(sim, http, path[6:], body)
         if path.startswith("/_upload/"):
             try:
-                answer = messages.upload(
+                answer = attachments.upload(
                     sim, path[9:], http.method,
                     {k.lower(): v for k, v in http.headers.items()}, body)
             except Error as err:

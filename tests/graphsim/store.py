@@ -56,6 +56,10 @@ class Folder:
 
 
 class Message:
+    _WRITABLE = ("subject", "addr", "message_id", "is_read", "flag",
+                 "flag_dates", "categories", "importance", "props", "body",
+                 "headers")
+
     def __init__(self, box, number):
         self.box = box
         self.number = number
@@ -95,6 +99,17 @@ class Message:
     def prop(self, ident):
         entry = self.props.get(props.key(ident))
         return entry[1] if entry else None
+
+    def writable(self):
+        """A double, to try changes on."""
+        new = copy.copy(self)
+        for name in self._WRITABLE:
+            setattr(new, name, copy.deepcopy(getattr(self, name)))
+        return new
+
+    def take(self, double):
+        for name in self._WRITABLE:
+            setattr(self, name, getattr(double, name))
 
     def header_block(self):
         """As it travelled; None for what was never sent."""

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 
@@ -24,6 +25,8 @@ class Request:
         self.box = None
         self.user = None
         self.sim = None
+        self.scopes = None            # None: not limited
+        self.inner = False
         self.prefer = self.headers.get("prefer", "")
 
     def segments(self):
@@ -73,7 +76,8 @@ class Response:
 
 def error_response(err, request_id):
     data = {"error": {"code": err.code, "message": err.message,
-                      "innerError": {"date": "2026-11-24T12:00:00",
+                      "innerError": {"date": time.strftime(
+                                         "%Y-%m-%dT%H:%M:%S", time.gmtime()),
                                      "request-id": request_id,
                                      "client-request-id": request_id}}}
     return Response(err.status, data, headers=err.headers)

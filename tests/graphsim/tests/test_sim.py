@@ -12,7 +12,7 @@ import pytest
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
 sys.path.insert(0, os.path.join(ROOT, "tests"))
 
-from graphsim import ids, mimeio, props, seed  # noqa: E402
+from graphsim import batch, ids, mimeio, props, seed  # noqa: E402
 from graphsim.sim import Simulator  # noqa: E402
 from graphsim.wire import Error, Request  # noqa: E402
 
@@ -30,7 +30,8 @@ def sim():
 def call(sim, method, path, body=None, headers=None, status=None):
     data = body if isinstance(body, bytes) else \
         b"" if body is None else json.dumps(body).encode()
-    head = dict(IMMUTABLE, **(headers or {}))
+    head = dict(IMMUTABLE, **{"Content-Type": "application/json"})
+    head.update(headers or {})
     req = Request(method, "/v1.0" + path, head, data)
     req.sim = sim
     req.user = req.box = sim.boxes[USER]
@@ -125,7 +126,7 @@ def test_batch(sim):
         for n in range(21)]}).encode())
     req.sim, req.user, req.box = sim, sim.boxes[USER], sim.boxes[USER]
     with pytest.raises(Error):
-        sim.batch(req)
+        batch.run(sim, req)
 
 
 def fields(raw):
