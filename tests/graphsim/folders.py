@@ -1,5 +1,7 @@
 """mailFolders: list, get, create, rename, move, delete, delta."""
 
+import re
+
 from . import delta, ids, odata, rows
 from .wire import Error, Response, not_found
 
@@ -9,11 +11,14 @@ recoverableitemsdeletions scheduled searchfolders sentitems serverfailures
 syncissues""".split())
 
 
-def get(req, ident):
+def get(req, ident, syncing=False):
     folder = req.box.find_folder(ident)
     if folder is None:
         if ident.lower() not in WELL_KNOWN and not ids.well_formed(ident):
             raise Error(400, "ErrorInvalidIdMalformed", "Id is malformed.")
+        if syncing:
+            raise Error(404, "ErrorSyncFolderNotFound",
+                        "The folder to synchronize could not be found.")
         raise not_found("folder")
     return folder
 
@@ -41,27 +46,31 @@ def listing(req, parent):
     fields = odata.select(req.query.get("$select"), odata.FOLDER_FIELDS,
                           "mailFolder")
     hidden = req.query.get("includeHiddenFolders", "").lower() == "true"
-    top = int(req.query.get("$top", 10))
-    skip = int(req.query.get("$skip", 0))
     found = [f for f in parent.children() if hidden or not f.hidden]
-    name = req.query.get("$filter")
-    if name:
-        want = name.split("'", 1)[1].rsplit("'", 1)[0].replace("''", "'")
-        found = [f for f in found if f.name.lower() == want.lower()]
-    data = {"value": [rows.folder_json(f, fields)
-                      for f in found[skip:skip + top]]}
-    if len(found) > skip + top:
-        data["@odata.nextLink"] = (f"{req.sim.url}{req.path}?$top={top}"
-                                   f"&$skip={skip + top}")
+    text = req.query.get("$filter")
+    if text:
+        m = re.fullmatch(r"displayName\s+eq\s+'((?:[^']|'')*)'", text)
+        if not m:
+            raise Error(400, "ErrorInvalidUrlQueryFilter", "filter")
+        want = m.group(1).replace("''", "'").lower()
+        found = [f for f in found if f.name.lower() == want]
+    page, data = odata.page(req, found)
+    data["value"] = [rows.folder_json(f, fields) for f in page]
     return Response(200, data)
 
 
-def create(req, parent):
-    body = req.json()
+def _check_keys(body):
     for key in body:
         if key not in ("displayName", "isHidden", "@odata.type",
                        "singleValueExtendedProperties"):
             raise Error(400, "UnableToDeserializePostBody", f"key {key}")
+    if not isinstance(body.get("isHidden", False), bool):
+        raise Error(400, "UnableToDeserializePostBody", "isHidden")
+
+
+def create(req, parent):
+    body = req.json()
+    _check_keys(body)
     name = _check_name(req, body, parent)
     folder = req.box._folder(name, parent, bool(body.get("isHidden")))
     return Response(201, rows.folder_json(folder))
@@ -92,7 +101,7 @@ def handle(req, rest):
             else create(req, folder)
     if action == "move" and req.method == "POST":
         _distinguished(folder, "Move")
-        target = get(req, str(req.json().get("destinationId")))
+        target = get(req, str(req.json().get("destinationId") or ""))
         step = target
         while step is not None:
             if step is folder:
@@ -117,6 +126,7 @@ def _one(req, folder):
         return Response(200, rows.folder_json(folder, fields))
     if req.method == "PATCH":
         body = req.json()
+        _check_keys(body)
         if folder.role is not None:
             raise Error(400, "ErrorRenameDistinguishedFolder",
                         "Distinguished folders cannot be renamed.")

@@ -5,8 +5,11 @@ import hashlib
 import html
 import json
 import random
+import re
 import secrets
-from urllib.parse import parse_qs, urlencode
+import time
+import uuid
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -15,25 +18,38 @@ from . import scopes
 from .wire import Error
 
 CODE_SECONDS = 600
+REFRESH_SECONDS = 90 * 86400
 
 
 def _b64(data):
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
+_PARAMETERS = {"authorization_code": ("code", "redirect_uri"),
+               "refresh_token": ("refresh_token",)}
+
+
 class LoginError(Exception):
     def __init__(self, error, code, text, status=400, **more):
         super().__init__(error)
         self.error, self.code, self.text = error, code, text
-        self.status, self.more = status, more
+        self.status = status
+        self.headers = more.pop("headers", {})
+        self.page = more.pop("page", None)  # HTML in place of JSON
+        self.more = more
 
     def json(self):
+        stamp = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime())
         return dict({
             "error": self.error,
             "error_description": f"AADSTS{self.code}: {self.text}\r\n"
-            f"Trace ID: {secrets.token_hex(16)}\r\nTimestamp: 2026-11-24",
-            "error_codes": [self.code], "timestamp": "2026-11-24 12:00:00Z",
-            "trace_id": secrets.token_hex(16)}, **self.more)
+            f"Trace ID: {uuid.uuid4()}\r\nCorrelation ID: {uuid.uuid4()}"
+            f"\r\nTimestamp: {stamp}",
+            "error_codes": [self.code], "timestamp": stamp,
+            "trace_id": str(uuid.uuid4()),
+            "correlation_id": str(uuid.uuid4()),
+            "error_uri": "https://login.microsoftonline.com/error?code="
+            f"{self.code}"}, **self.more)
 
 
 def _unauthorized(text, why='error="invalid_token"'):
@@ -57,18 +73,55 @@ class Login:
 
     # authorize
 
+    def check_tenant(self, tenant):
+        """A LoginError unless this host knows the tenant."""
+        if tenant not in ("common", "organizations", "consumers", self.tid) \
+                and not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", tenant):
+            raise LoginError("invalid_request", 90002,
+                             f"Tenant '{tenant}' not found.")
+
+    def _known_redirect(self, uri):
+        """Exact, but for the port of http://localhost."""
+        if not self.redirect_uris:
+            return bool(urlsplit(uri).scheme)
+
+        def plain(text):
+            return re.sub(r"^http://localhost:\d+", "http://localhost", text)
+        return plain(uri) in map(plain, self.redirect_uris)
+
+    @staticmethod
+    def _bad_request(query):
+        """(error, AADSTS text) of an authorize request, or None."""
+        method = query.get("code_challenge_method", "plain")
+        challenge = query.get("code_challenge")
+        if "response_type" not in query or not query.get("scope"):
+            return "invalid_request", "AADSTS900144: The request must " \
+                "contain response_type and scope."
+        if query["response_type"] != "code":
+            return "unsupported_response_type", "AADSTS700054: response_type."
+        if query.get("response_mode", "query") not in (
+                "query", "fragment", "form_post"):
+            return "invalid_request", "AADSTS70007: response_mode."
+        if method not in ("S256", "plain") or challenge is not None and \
+                not re.fullmatch(r"[A-Za-z0-9._~-]{43,128}", challenge):
+            return "invalid_request", "AADSTS501491: code challenge."
+        if query.get("prompt") == "none":
+            return "login_required", "AADSTS50058: A silent sign-in was " \
+                "asked for, but no user is signed in."
+        return None
+
     def authorize(self, query):
         """("page", html) or ("redirect", url, params, mode)."""
         if query.get("client_id") != self.client_id:
-            return "page", self._page("AADSTS700016: The application was not "
+            return "page", self.page("AADSTS700016: The application was not "
                                       "found.")
-        uri = query.get("redirect_uri", "")
-        if self.redirect_uris and uri not in self.redirect_uris:
-            return "page", self._page("AADSTS50011: The redirect URI does not "
+        if not self._known_redirect(query.get("redirect_uri", "")):
+            return "page", self.page("AADSTS50011: The redirect URI does not "
                                       "match.")
-        if query.get("response_type") != "code":
-            return self.back(query, {"error": "unsupported_response_type",
-                                     "error_description": "AADSTS700054"})
+        bad = self._bad_request(query)
+        if bad:
+            return self.back(query, {"error": bad[0],
+                                     "error_description": bad[1]})
         if self.auto_consent:
             return self.decide(query, query.get("login_hint", ""), True)
         options = "".join(
@@ -78,7 +131,7 @@ class Login:
         hidden = "".join(
             f'<input type="hidden" name="{html.escape(k)}" '
             f'value="{html.escape(v)}">' for k, v in query.items())
-        return "page", self._page(
+        return "page", self.page(
             "Sign in", f'<form method="post" action="">{hidden}'
             f'<p><select name="user">{options}</select></p>'
             '<p>This application asks for: ' +
@@ -87,7 +140,7 @@ class Login:
             '<button name="decision" value="cancel">Cancel</button></form>')
 
     @staticmethod
-    def _page(title, body=""):
+    def page(title, body=""):
         return (f"<!doctype html><title>Sign in</title><h1>"
                 f"{html.escape(title)}</h1>{body}")
 
@@ -120,8 +173,8 @@ class Login:
                 "</form>")
 
     @staticmethod
-    def with_query(uri, params):
-        return uri + ("&" if "?" in uri else "?") + urlencode(params)
+    def with_query(uri, params, mark="?"):
+        return uri + ("&" if mark in uri else mark) + urlencode(params)
 
     # token
 
@@ -134,9 +187,14 @@ class Login:
             raise LoginError(fail["error"], fail.get("code", 0),
                              fail.get("text", "made to fail"),
                              fail.get("status", 400),
-                             **fail.get("more", {}))
-        self._client(form, headers)
+                             headers=fail.get("headers", {}),
+                             page=fail.get("page"), **fail.get("more", {}))
         grant = form.get("grant_type")
+        for name in ("grant_type", *_PARAMETERS.get(grant, ())):
+            if not form.get(name):
+                raise LoginError("invalid_request", 900144, "The request body "
+                                 f"must contain the parameter '{name}'.")
+        self._client(form, headers)
         if grant == "authorization_code":
             return self._code(form)
         if grant == "refresh_token":
@@ -175,27 +233,54 @@ class Login:
         query = entry["query"]
         if form.get("redirect_uri") != query["redirect_uri"]:
             raise LoginError("invalid_grant", 50011, "redirect_uri differs.")
-        challenge = query.get("code_challenge")
-        if challenge:
-            verifier = form.get("code_verifier", "")
-            if query.get("code_challenge_method") == "S256":
-                verifier = _b64(hashlib.sha256(verifier.encode()).digest())
-            if verifier != challenge:
-                raise LoginError("invalid_grant", 501481, "The code verifier "
-                                 "does not match the challenge.")
+        self._check_verifier(query, form.get("code_verifier"))
+        self._one_resource(form.get("scope", ""))
         entry["used"] = True
-        return self._grant(entry["box"], query.get("scope", ""),
-                           query.get("nonce"),
+        return self._grant(entry["box"], query["scope"], query.get("nonce"),
                            form.get("claims") or query.get("claims"))
+
+    @staticmethod
+    def _check_verifier(query, verifier):
+        challenge = query.get("code_challenge")
+        if challenge is None:
+            if verifier:
+                raise LoginError("invalid_grant", 501481, "The code_verifier "
+                                 "has no code_challenge.")
+            return
+        if not verifier or not re.fullmatch(r"[A-Za-z0-9._~-]{43,128}",
+                                            verifier):
+            raise LoginError("invalid_grant", 50147, "The code_verifier is "
+                             "missing or malformed.")
+        if query.get("code_challenge_method") == "S256":
+            verifier = _b64(hashlib.sha256(verifier.encode()).digest())
+        if verifier != challenge:
+            raise LoginError("invalid_grant", 501481, "The code_verifier does "
+                             "not match the code_challenge.")
+
+    @staticmethod
+    def _one_resource(scope):
+        hosts = {urlsplit(s).netloc for s in scope.split() if "://" in s}
+        if len(hosts) > 1:
+            raise LoginError("invalid_scope", 70011, "One resource only.")
 
     def _refresh(self, form):
         entry = self.refresh.get(form.get("refresh_token"))
         if entry is None:
             raise LoginError("invalid_grant", 70000, "The refresh token is "
-                             "malformed or unknown.")
+                             "malformed or unknown.", suberror="bad_token")
         if entry["revoked"]:
             raise LoginError("invalid_grant", 50173, "The grant has been "
-                             "revoked.")
+                             "revoked.", suberror="bad_token")
+        if self.sim.now() - entry["time"] > REFRESH_SECONDS:
+            raise LoginError("invalid_grant", 700082, "The refresh token has "
+                             "expired due to inactivity.",
+                             suberror="token_expired")
+        self._one_resource(form.get("scope", ""))
+        missing = scopes.names(form.get("scope", "")) - \
+            scopes.names(entry["scope"])
+        if missing - {".default"}:
+            raise LoginError("invalid_grant", 65001, "The user has not "
+                             "consented.", suberror="consent_required")
         if self.sim.switches["refresh_rotation"] == "revoke":
             entry["revoked"] = True
         return self._grant(entry["box"], entry["scope"], None,
@@ -207,30 +292,39 @@ class Login:
             else int(seconds)
         access = "EwB" + secrets.token_urlsafe(600)
         self.access[access] = {"box": box, "claims": claims,
-                               "scopes": scopes.names(scope),
+                               "scopes": scopes.names(scope) | {"user.read"},
                                "until": self.sim.now() + seconds}
-        names = [s for s in scope.split() if s != "offline_access"]
+        # short names, more than was asked for, never offline_access
+        names = [s.replace("https://graph.microsoft.com/", "")
+                 for s in scope.split() if s != "offline_access"]
+        names += [s for s in ("User.Read", "profile", "openid", "email")
+                  if s not in names]
         out = {"token_type": "Bearer", "scope": " ".join(names),
                "expires_in": str(seconds)
                if self.sim.switches["expires_as_string"] == "yes" else seconds,
                "ext_expires_in": seconds, "access_token": access}
-        if "offline_access" in scope:
+        if "offline_access" in scope.split():
             refresh = "0.AX" + secrets.token_urlsafe(700)
             self.refresh[refresh] = {"box": box, "scope": scope,
+                                     "time": self.sim.now(),
                                      "revoked": False}
             out["refresh_token"] = refresh
-        if "openid" in scope:
-            out["id_token"] = self._id_token(box, nonce)
+        if "openid" in scope.split():
+            out["id_token"] = self._id_token(box, nonce, scope.split())
         return out
 
-    def _id_token(self, box, nonce):
+    def _id_token(self, box, nonce, scope):
         now = int(self.sim.now())
         claims = {"aud": self.client_id, "iat": now, "nbf": now,
-                  "exp": now + 3600, "tid": self.tid, "oid": box.oid,
+                  "exp": now + 3600, "tid": self.tid,
                   "iss": f"https://login.microsoftonline.com/{self.tid}/v2.0",
                   "sub": hashlib.sha256(box.oid.encode()).hexdigest()[:43],
-                  "preferred_username": box.address, "name": box.display_name,
-                  "ver": "2.0"}
+                  "uti": secrets.token_urlsafe(16), "ver": "2.0"}
+        if "profile" in scope:
+            claims.update(oid=box.oid, name=box.display_name,
+                          preferred_username=box.address)
+        if "email" in scope and box.mail:
+            claims["email"] = box.mail
         if nonce:
             claims["nonce"] = nonce
         head = {"typ": "JWT", "alg": "RS256", "kid": self.kid}
@@ -252,10 +346,22 @@ class Login:
 
     def discovery(self, tenant):
         base = f"{self.sim.url}/{tenant}"
-        return {"issuer": f"{self.sim.url}/{{tenantid}}/v2.0",
+        shown = self.tid if tenant == self.tid or "." in tenant \
+            else "{tenantid}"
+        return {"issuer": f"https://login.microsoftonline.com/{shown}/v2.0",
                 "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
                 "token_endpoint": f"{base}/oauth2/v2.0/token",
-                "jwks_uri": f"{base}/discovery/v2.0/keys"}
+                "end_session_endpoint": f"{base}/oauth2/v2.0/logout",
+                "jwks_uri": f"{base}/discovery/v2.0/keys",
+                "response_modes_supported": ["query", "fragment",
+                                             "form_post"],
+                "response_types_supported": ["code"],
+                "scopes_supported": ["openid", "profile", "email",
+                                     "offline_access"],
+                "subject_types_supported": ["pairwise"],
+                "id_token_signing_alg_values_supported": ["RS256"],
+                "token_endpoint_auth_methods_supported": [
+                    "client_secret_post", "client_secret_basic"]}
 
     # tokens in use
 

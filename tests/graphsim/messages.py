@@ -1,7 +1,5 @@
 """messages: list, get, $value, PATCH, move, copy, delete."""
 
-import re
-
 from . import (attachments, create, delta, fields, folders, ids, mimeio, odata,
                rows, store)
 from .wire import Error, Response, not_found
@@ -37,33 +35,24 @@ def find(req, ident, folder=None):
 def listing(req, folder):
     fields = odata.select(req.query.get("$select"), odata.MESSAGE_FIELDS,
                           "message")
-    expand, attachments = odata.expand(req.query.get("$expand"))
-    if "$search" in req.query and ("$filter" in req.query or
-                                   "$orderby" in req.query):
-        raise Error(400, "SearchWithFilter", "not together")
-    keep = odata.message_filter(req.query.get("$filter"))
+    expand, with_files = odata.expand(req.query.get("$expand"))
+    if "$search" in req.query:
+        raise Error(400, "SearchWithFilter" if "$filter" in req.query else
+                    "SearchWithOrderBy" if "$orderby" in req.query else
+                    "NotSimulated", "$search")
     order = req.query.get("$orderby")
-    if order and "$filter" in req.query and \
-            order.split()[0] not in req.query["$filter"]:
-        raise Error(400, "InefficientFilter", "The restriction or sort order "
-                    "is too complex for this operation.")
+    odata.check_order(order, req.query.get("$filter"))
+    keep = odata.message_filter(req.query.get("$filter"))
+    born = req.sim.now() - float(req.sim.switches["lag"])
     pool = folder.messages if folder else req.box.messages
-    found = sorted((m for m in pool.values() if keep(m)),
-                   key=lambda m: (m.received, m.number), reverse=True)
-    top = int(req.query.get("$top", req.page_size(10)))
-    if not 1 <= top <= 1000:
-        raise Error(400, "ErrorInvalidUrlQuery", "$top")
-    skip = int(req.query.get("$skip", 0))
-    data = {"value": [rows.message_json(m, req.immutable, fields, expand,
-                                        attachments)
-                      for m in found[skip:skip + top]]}
-    if "$count" in req.query:
-        data["@odata.count"] = len(found)
-    if len(found) > skip + top:
-        query = "&".join(f"{k}={v}" for k, v in req.query.items()
-                         if k not in ("$skip", "$top"))
-        data["@odata.nextLink"] = (f"{req.sim.url}{req.path}?{query}&$top="
-                                   f"{top}&$skip={skip + top}")
+    found = sorted((m for m in pool.values()
+                    if m.created <= born and keep(m)),
+                   key=lambda m: (m.received, m.number),
+                   reverse=not order or order.endswith(" desc"))
+    page, data = odata.page(req, found)
+    data["value"] = [rows.message_json(m, req.immutable, fields, expand,
+                                       with_files, req.body_type)
+                     for m in page]
     return Response(200, data)
 
 

@@ -184,6 +184,11 @@ def _crlf(data):
 def _leaf(header_lines, data):
     lines = [f"{k}: {v}".encode("utf-8", "surrogateescape")
              for k, v in header_lines]
+    kind = dict((k.lower(), v) for k, v in header_lines)
+    if kind.get("content-type", "").lower().startswith("message/"):
+        # RFC 2046 5.2.1: no base64 here
+        lines.append(b"Content-Transfer-Encoding: 8bit")
+        return _crlf(b"\n".join(lines)) + b"\r\n\r\n" + _crlf(data)
     lines.append(b"Content-Transfer-Encoding: base64")
     return _crlf(b"\n".join(lines)) + b"\r\n\r\n" + _b64(data)
 

@@ -1,6 +1,7 @@
 """The parts of OData that Graph mail understands: $select, $filter, $expand."""
 
 import re
+from urllib.parse import urlencode
 
 from . import props
 from .store import parse_iso
@@ -14,7 +15,8 @@ MESSAGE_FIELDS = {
     "from", "sender", "toRecipients", "ccRecipients", "bccRecipients",
     "replyTo", "isDeliveryReceiptRequested", "isReadReceiptRequested",
     "isRead", "isDraft", "flag", "categories", "inferenceClassification",
-    "webLink", "singleValueExtendedProperties", "attachments"}
+    "webLink", "singleValueExtendedProperties",
+    "multiValueExtendedProperties", "attachments"}
 FOLDER_FIELDS = {"id", "displayName", "parentFolderId", "childFolderCount",
                  "totalItemCount", "unreadItemCount", "isHidden",
                  "sizeInBytes", "singleValueExtendedProperties"}
@@ -71,13 +73,26 @@ def _compile(term):
     if m:
         key, want = props.key(_unquote(m.group(2))), _unquote(m.group(3))
         return lambda msg: (msg.props.get(key) or ("", None))[1] == want
+    m = re.fullmatch(r"singleValueExtendedProperties/any\(\s*(\w+)\s*:\s*"
+                     r"\1/id\s+eq\s+" + _STR + r"\s+and\s+cast\(\1/value,\s*"
+                     r"Edm\.Int32\)\s+eq\s+(-?\d+|null)\s*\)", term, re.I)
+    if m:
+        key, want = props.key(_unquote(m.group(2))), m.group(3)
+        return lambda msg: (msg.props.get(key) or ("", "null"))[1] == want
+    m = re.fullmatch(r"contains\(body/content,\s*" + _STR + r"\)", term)
+    if m:
+        want = _unquote(m.group(1)).lower()
+        return lambda msg: want in msg.body[1].lower()
     m = re.fullmatch(r"(receivedDateTime|sentDateTime|createdDateTime|"
                      r"lastModifiedDateTime)\s+(ge|gt|le|lt|eq)\s+(\S+)", term)
     if m:
         attr = {"receivedDateTime": "received", "sentDateTime": "sent",
                 "createdDateTime": "created",
                 "lastModifiedDateTime": "modified"}[m.group(1)]
-        op, when = m.group(2), parse_iso(m.group(3))
+        try:
+            op, when = m.group(2), parse_iso(m.group(3))
+        except ValueError:
+            raise Error(400, "ErrorInvalidUrlQueryFilter", "date")
         return lambda msg: {"ge": getattr(msg, attr) >= when,
                             "gt": getattr(msg, attr) > when,
                             "le": getattr(msg, attr) <= when,
@@ -110,7 +125,7 @@ def _compile(term):
         field = m.group(1)
         return lambda msg: {
             "isRead": msg.is_read, "isDraft": msg.is_draft,
-            "hasAttachments": any(not a.inline for a in msg.attachments)
+            "hasAttachments": msg.has_attachments
         }[field] == want
     m = re.fullmatch(r"categories/any\(\s*(\w+)\s*:\s*\1\s+eq\s+" + _STR +
                      r"\s*\)", term)
@@ -128,21 +143,87 @@ def _compile(term):
                 "The query filter contains one or more invalid nodes.")
 
 
-def message_filter(text):
-    """A conjunction of comparisons."""
-    if not text:
-        return lambda msg: True
+def _split(text, word):
+    """The operands of a logical operator, outside of quotes and brackets."""
     terms, depth, quoted, start = [], 0, False, 0
     for i, c in enumerate(text):
         if c == "'":
             quoted = not quoted
-        elif not quoted and c == "(":
-            depth += 1
-        elif not quoted and c == ")":
-            depth -= 1
-        elif not quoted and depth == 0 and text[i:i + 5] == " and ":
+        elif quoted:
+            continue
+        elif c in "()":
+            depth += 1 if c == "(" else -1
+        elif depth == 0 and text.startswith(word, i):
             terms.append(text[start:i])
-            start = i + 5
-    terms.append(text[start:])
-    predicates = [_compile(t) for t in terms]
-    return lambda msg: all(p(msg) for p in predicates)
+            start = i + len(word)
+    return terms + [text[start:]]
+
+
+def _bracketed(text):
+    """The inside of (...) that spans all of a text; None."""
+    if not text.startswith("(") or not text.endswith(")"):
+        return None
+    depth = 0
+    for i, c in enumerate(text):
+        depth += {"(": 1, ")": -1}.get(c, 0)
+        if depth == 0 and i < len(text) - 1:
+            return None
+    return text[1:-1]
+
+
+def message_filter(text):
+    """or, and, not, brackets and comparisons as a predicate."""
+    if not text:
+        return lambda msg: True
+    text = text.strip()
+    for word, combine in ((" or ", any), (" and ", all)):
+        terms = _split(text, word)
+        if len(terms) > 1:
+            parts = [message_filter(t) for t in terms]
+            return lambda msg: combine(p(msg) for p in parts)
+    if re.match(r"not[\s(]", text):
+        inner = message_filter(text[3:])
+        return lambda msg: not inner(msg)
+    inside = _bracketed(text)
+    return message_filter(inside) if inside else _compile(text)
+
+
+def check_order(order, filt):
+    """Raises unless $orderby goes with $filter."""
+    if not order:
+        return
+    fields = [part.split()[0] for part in order.split(",") if part.strip()]
+    if not set(fields) <= MESSAGE_FIELDS | {"from/emailAddress/address"}:
+        raise Error(400, "BadRequest", "$orderby")
+    if not filt:
+        return
+    at = [filt.find(f) for f in fields]
+    if -1 in at or at != sorted(at) or not filt.startswith(fields[0]):
+        raise Error(400, "InefficientFilter", "The restriction or sort order "
+                    "is too complex for this operation.")
+
+
+def _number(req, name, default, low, high):
+    text = req.query.get(name)
+    if text is None:
+        return default
+    if not text.isdigit() or not low <= int(text) <= high:
+        raise Error(400, "ErrorInvalidUrlQuery", f"Invalid value of {name}.")
+    return int(text)
+
+
+def page(req, found):
+    """(one page of a list, its nextLink and count): counted by $skip, so a
+    list that changes meanwhile skips and repeats."""
+    top = _number(req, "$top", req.page_size(10), 1, 1000)
+    skip = _number(req, "$skip", 0, 0, 1 << 40)
+    data = {}
+    if req.query.get("$count", "").lower() == "true":
+        data["@odata.count"] = len(found)
+    if len(found) > skip + top:
+        query = {k: v for k, v in req.query.items()
+                 if k not in ("$skip", "$top")}
+        query.update({"$top": top, "$skip": skip + top})
+        data["@odata.nextLink"] = (f"{req.sim.url}{req.path}?" +
+                                   urlencode(query, safe="$,/"))
+    return found[skip:skip + top], data

@@ -53,7 +53,7 @@ _FIELDS = {
     "categories": lambda m: list(m.categories),
     "receivedDateTime": lambda m: iso(m.received),
     "sentDateTime": lambda m: iso(m.sent),
-    "hasAttachments": lambda m: any(not a.inline for a in m.attachments),
+    "hasAttachments": lambda m: m.has_attachments,
     "internetMessageId": lambda m: m.message_id,
     "subject": lambda m: m.subject,
     "bodyPreview": preview,

@@ -109,8 +109,13 @@ async def _chunked(http, answer):
 
 
 async def _login(sim, http, tenant, what, body):
-    host = sim.login
+    host, started = sim.login, time.time()
     if what == "authorize":
+        try:
+            host.check_tenant(tenant)
+        except login.LoginError as err:
+            return web.Response(text=host.page(err.json()[
+                "error_description"]), content_type="text/html")
         query = dict(http.query)
         if http.method == "POST":
             query = login.parse_form(body)
@@ -123,18 +128,27 @@ async def _login(sim, http, tenant, what, body):
         if out[3] == "form_post":
             return web.Response(text=host.form_post(out[1], out[2]),
                                 content_type="text/html")
-        raise web.HTTPFound(host.with_query(out[1], out[2]))
-    if what == "token" and http.method == "POST":
-        sim.record(Request("POST", "/login/token", {}, b""), 0, time.time(),
-                   False)
-        try:
-            data, status = host.token(login.parse_form(body), {
-                k.lower(): v for k, v in http.headers.items()}), 200
-        except login.LoginError as err:
-            data, status = err.json(), err.status
-        return web.json_response(data, status=status,
-                                 headers={"Cache-Control": "no-store"})
-    raise web.HTTPNotFound()
+        raise web.HTTPFound(host.with_query(
+            out[1], out[2], "#" if out[3] == "fragment" else "?"))
+    if what == "logout" and http.method == "GET":
+        return web.Response(text=host.page("Signed out"),
+                            content_type="text/html")
+    if what != "token" or http.method != "POST":
+        raise web.HTTPNotFound()
+    headers = {"Cache-Control": "no-store"}
+    try:
+        host.check_tenant(tenant)
+        data, status = host.token(login.parse_form(body), {
+            k.lower(): v for k, v in http.headers.items()}), 200
+    except login.LoginError as err:
+        headers.update(err.headers)
+        if err.page:
+            return web.Response(status=err.status, text=err.page,
+                                headers=headers, content_type="text/html")
+        data, status = err.json(), err.status
+    sim.record(Request("POST", "/login/token", {}, b""), status, started,
+               False)
+    return web.json_response(data, status=status, headers=headers)
 
 
 async def _control(sim, http, name, body):

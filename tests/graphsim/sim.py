@@ -103,8 +103,9 @@ class Simulator:
         head = rest[0].lower()
         if head == "mailfolders":
             if len(rest) > 2 and rest[2].lower().split("(")[0] == "messages":
-                return messages.handle(req, rest[3:],
-                                       folders.get(req, rest[1]))
+                syncing = rest[3:] and rest[3].lower().startswith("delta")
+                return messages.handle(req, rest[3:], folders.get(
+                    req, rest[1], syncing))
             return folders.handle(req, rest[1:])
         if head == "messages":
             return messages.handle(req, rest[1:])

@@ -81,13 +81,24 @@ class Message:
         self.props = {}               # key -> (normalized id, value)
         self.body = ("text", "")
         self.headers = []             # internetMessageHeaders
-        self.content = None           # for regenerate()
+        self.content = None           # for regenerate(); or
+        self.source = None            # what gives the MIME when asked
         self.attachments_later = []
         self.poison = None
 
     def default_id(self):
         return ids.default(self.box.oid, self.folder.id, self.number,
                            self.version)
+
+    @property
+    def content(self):
+        if self._content is None and self.source is not None:
+            self._content = mimeio.Parsed(self.source())
+        return self._content
+
+    @content.setter
+    def content(self, content):
+        self._content = content
 
     @property
     def change_key(self):
@@ -120,6 +131,13 @@ class Message:
     @property
     def attachments(self):
         return self.content.attachments
+
+    @property
+    def has_attachments(self):
+        """As hasAttachments says: not for inline ones alone."""
+        if self._content is None:
+            return False              # generated text
+        return any(not a.inline for a in self.attachments)
 
 
 class Mailbox:
