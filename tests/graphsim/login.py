@@ -1,6 +1,7 @@
 """The login host: authorize page, codes, tokens."""
 
 import base64
+import functools
 import hashlib
 import html
 import json
@@ -27,6 +28,11 @@ def _b64(data):
 
 _PARAMETERS = {"authorization_code": ("code", "redirect_uri"),
                "refresh_token": ("refresh_token",)}
+
+
+@functools.lru_cache(None)
+def _signing_key():
+    return rsa.generate_private_key(65537, 2048)
 
 
 class LoginError(Exception):
@@ -68,7 +74,6 @@ class Login:
         self.codes, self.access, self.refresh = {}, {}, {}
         self.failures = []            # [{grant, error, code, ...}]
         self.challenges = {}          # oid -> claims
-        self.key = None
         self.kid = "sim-1"
 
     # authorize
@@ -329,17 +334,12 @@ class Login:
             claims["nonce"] = nonce
         head = {"typ": "JWT", "alg": "RS256", "kid": self.kid}
         text = ".".join(_b64(json.dumps(p).encode()) for p in (head, claims))
-        sig = self._key().sign(text.encode(), padding.PKCS1v15(),
+        sig = _signing_key().sign(text.encode(), padding.PKCS1v15(),
                                hashes.SHA256())
         return text + "." + _b64(sig)
 
-    def _key(self):
-        if self.key is None:
-            self.key = rsa.generate_private_key(65537, 2048)
-        return self.key
-
     def jwks(self):
-        n = self._key().public_key().public_numbers()
+        n = _signing_key().public_key().public_numbers()
         return {"keys": [{"kty": "RSA", "use": "sig", "kid": self.kid,
                           "n": _b64(n.n.to_bytes(256, "big")),
                           "e": _b64(n.e.to_bytes(3, "big"))}]}

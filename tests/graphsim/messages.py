@@ -167,7 +167,8 @@ def handle(req, rest, folder=None):
         if req.method == "DELETE":
             return delete(req, msg)
     if action == "$value" and req.method == "GET":
-        return Response(200, body=mimeio.regenerate(msg.content),
+        return Response(200, body=mimeio.regenerate(
+            msg.content, req.sim.switches["text_alternative"]),
                         headers={"Content-Type": "text/plain"})
     if action in ("move", "copy") and req.method == "POST":
         return transfer(req, msg, action == "copy")

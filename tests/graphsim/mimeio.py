@@ -6,6 +6,7 @@ import email
 import email.policy
 import email.utils
 import hashlib
+import html
 import os
 import random
 import re
@@ -226,7 +227,14 @@ def _multipart(subtype, parts):
     return b"".join(out)
 
 
-def regenerate(item):
+def _rewritten(source):
+    """The text that Exchange makes of HTML."""
+    text = html.unescape(re.sub(rb"<[^>]*>", b"", source[1]).decode(
+        "utf-8", "replace"))
+    return None, text.strip().encode()
+
+
+def regenerate(item, text_alternative="kept"):
     """$value. item has raw_headers [(name, raw bytes)], text, html,
     attachments, and opaque with raw_body and its structure headers."""
     named, structure, rank = [], [], {}
@@ -248,8 +256,12 @@ def regenerate(item):
         keep = [h for h in structure if not h.lower().startswith(b"mime-v")]
         return head + b"\r\n".join(keep) + b"\r\n\r\n" + _crlf(item.raw_body)
     parts = []
-    if item.text is not None:
-        parts.append(_text_leaf(item.text, "plain"))
+    text = item.text
+    if text is not None and item.html is not None and \
+            text_alternative == "rewritten":
+        text = _rewritten(item.html)
+    if text is not None:
+        parts.append(_text_leaf(text, "plain"))
     if item.html is not None:
         parts.append(_text_leaf(item.html, "html"))
     if not parts and not item.attachments:

@@ -6,7 +6,7 @@ import traceback
 import uuid
 
 from . import folders, limits, messages, scopes
-from .faults import Faults
+from .faults import Faults, Reset
 from .limits import Limits
 from .login import Login
 from .store import Mailbox
@@ -125,6 +125,8 @@ class Simulator:
                 limits.oversize(self, req) or self.route(req)
         except Error as err:
             answer = error_response(err, request_id)
+        except Reset:
+            raise
         except Exception:             # a bug of ours: show it
             traceback.print_exc()
             answer = error_response(Error(500, "SimulatorBug", req.path),

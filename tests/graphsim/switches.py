@@ -45,5 +45,7 @@ SWITCHES = {
     "batch": ("yes", "$batch: yes, missing"),
     "batch_throttle": ("0", "S31 the last N of a batch get 429"),
     "upload_host": ("same", "upload URLs on: same, other"),
+    "text_alternative": ("kept", "S19 the plain text beside HTML: kept, "
+                         "rewritten"),
     "value_length": ("yes", "S26 Content-Length of $value: yes, no"),
 }

@@ -4,7 +4,7 @@ PACKAGES_BUILD="gcc make pkg-config autoconf automake libtool dovecot-dev \
 dovecot-imapd libcurl4-openssl-dev libjson-c-dev libmicrohttpd-dev \
 libsqlite3-dev libssl-dev"
 PACKAGES_SIM="python3 python3-aiohttp python3-cryptography"
-PACKAGES_TEST="python3-pytest valgrind isync curl xz-utils"
+PACKAGES_TEST="python3-pytest python3-msal valgrind isync curl xz-utils"
 PACKAGES_LINT="clang clang-tidy cppcheck mandoc"
 
 # packages_missing NAME...: those that are not installed

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
-sys.path.insert(0, os.path.join(ROOT, "tests"))
+sys.path[:0] = [os.path.join(ROOT, "tests"), os.path.dirname(__file__)]
 
 from graphsim.sim import Simulator  # noqa: E402
 from graphsim.wire import Request  # noqa: E402
@@ -91,3 +91,16 @@ def graph(sim):
 @pytest.fixture
 def msg(graph):
     return graph.deliver()
+
+
+@pytest.fixture(scope="session")
+def ca_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("ca")
+
+
+@pytest.fixture
+def served(sim, ca_dir):
+    from served import Served
+    server = Served(sim, ca_dir)
+    yield server
+    server.close()
