@@ -19,10 +19,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define EXIT_USAGE 64
 #define EXIT_CONFIG 78
+#define FD_LIMIT 4096
 
 void oauthd_log(const char *fmt, ...)
 {
@@ -152,6 +154,20 @@ static void oauthd_close(struct oauthd *oauthd)
 	mstoken_seal_close(&oauthd->seal);
 }
 
+/* Connections of slow clients must not leave the store or the login host
+   without a descriptor. */
+static void oauthd_raise_fd_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+	    limit.rlim_cur < FD_LIMIT) {
+		limit.rlim_cur = limit.rlim_max < FD_LIMIT ?
+			limit.rlim_max : FD_LIMIT;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 static int oauthd_serve(struct oauthd *oauthd, const sigset_t *signals)
 {
 	struct oauthd_broker *broker = NULL;
@@ -241,6 +257,7 @@ int main(int argc, char *argv[])
 	sigaddset(&signals, SIGHUP);
 	(void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
+	oauthd_raise_fd_limit();
 	ret = check ? EXIT_SUCCESS : oauthd_serve(&oauthd, &signals);
 	oauthd_config_deinit(&oauthd.config);
 	return ret;

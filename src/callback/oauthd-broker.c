@@ -311,8 +311,12 @@ static void broker_accept(struct oauthd_broker *broker)
 	int fd;
 
 	fd = accept4(broker->fd, NULL, NULL, SOCK_CLOEXEC);
-	if (fd == -1)
+	if (fd == -1) {
+		/* out of descriptors: the peer waits in the backlog */
+		if (errno == EMFILE || errno == ENFILE)
+			(void)poll(NULL, 0, 100);
 		return;
+	}
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0) {
 		(void)close(fd);
 		return;
@@ -396,7 +400,7 @@ static int broker_listen(const char *path, unsigned int mode, char **error_r)
 	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
 		(void)unlink(path);
 	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
-	    chmod(path, mode) < 0 || listen(fd, 128) < 0) {
+	    chmod(path, mode) < 0 || listen(fd, SOMAXCONN) < 0) {
 		*error_r = broker_error(path, strerror(errno));
 		(void)close(fd);
 		return -1;

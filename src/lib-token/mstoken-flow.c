@@ -64,7 +64,7 @@ static void add_param(struct msnet_buf *buf, const char *name, const char *value
 char *mstoken_flow_authorize_url(const struct mstoken_app *app,
 				 const char *state, const char *challenge,
 				 const char *nonce, const char *login_hint,
-				 const char *response_mode)
+				 const char *prompt, const char *response_mode)
 {
 	struct msnet_buf buf = { 0 };
 
@@ -80,8 +80,27 @@ char *mstoken_flow_authorize_url(const struct mstoken_app *app,
 	add_param(&buf, "nonce", nonce);
 	add_param(&buf, "code_challenge", challenge);
 	add_param(&buf, "code_challenge_method", "S256");
-	add_param(&buf, "prompt", "select_account");
+	add_param(&buf, "prompt", prompt);
 	add_param(&buf, "login_hint", login_hint);
+	return msnet_buf_steal(&buf);
+}
+
+char *mstoken_flow_admin_consent_url(const struct mstoken_app *app,
+				     const char *state)
+{
+	struct msnet_buf buf = { 0 };
+
+	if (strcmp(app->tenant, "consumers") == 0)
+		return NULL;
+	msnet_buf_printf(&buf, "%s/", app->login_url);
+	/* the page does not exist at common */
+	msnet_buf_add_escaped(&buf, strcmp(app->tenant, "common") == 0 ?
+			      "organizations" : app->tenant);
+	msnet_buf_add(&buf, "/v2.0/adminconsent?");
+	add_param(&buf, "client_id", app->client_id);
+	add_param(&buf, "scope", app->scope);
+	add_param(&buf, "redirect_uri", app->redirect_uri);
+	add_param(&buf, "state", state);
 	return msnet_buf_steal(&buf);
 }
 
@@ -163,6 +182,7 @@ void mstoken_failure_from_error(struct mstoken_failure *fail,
 
 	fail->code = mstoken_aadsts_code(description);
 	entry = mstoken_aadsts_find(error, fail->code);
+	fail->entry = entry;
 	fail->state = entry->state;
 	if (fail->code != 0) {
 		snprintf(fail->message, sizeof(fail->message),
@@ -179,8 +199,8 @@ void mstoken_failure_from_error(struct mstoken_failure *fail,
 static void
 failure_unreachable(struct mstoken_failure *fail, const char *what)
 {
+	memset(fail, 0, sizeof(*fail));
 	fail->state = MSTOKEN_STATE_UNREACHABLE;
-	fail->code = 0;
 	snprintf(fail->message, sizeof(fail->message),
 		 "the login host cannot be used now: %s", what);
 }

@@ -35,6 +35,8 @@ struct mstoken_grant {
 struct mstoken_failure {
 	enum mstoken_state state;
 	unsigned int code;		/* AADSTS number, 0 = none */
+	/* what the table says, NULL if the login host said nothing */
+	const struct mstoken_aadsts *entry;
 	/* one line: cause, remedy, who must act; no secret */
 	char message[512];
 };
@@ -43,11 +45,17 @@ struct mstoken_failure {
    NULL for an unknown feature. */
 char *mstoken_scope_from_features(const char *features);
 
-/* Heap. response_mode is "query" or "form_post". */
+/* Heap. response_mode is "query" or "form_post", prompt "select_account" or
+   "none". */
 char *mstoken_flow_authorize_url(const struct mstoken_app *app,
 				 const char *state, const char *challenge,
 				 const char *nonce, const char *login_hint,
-				 const char *response_mode);
+				 const char *prompt, const char *response_mode);
+/* The page on which an administrator consents for everybody; heap. NULL if
+   there is no administrator (tenant consumers).
+   https://learn.microsoft.com/entra/identity-platform/v2-admin-consent */
+char *mstoken_flow_admin_consent_url(const struct mstoken_app *app,
+				     const char *state);
 
 /* Both block for at most timeout_msecs. Return 0 or -1. */
 int mstoken_flow_redeem_code(struct msnet_transport *transport,

@@ -17,6 +17,9 @@
 /* and this is left at least when a token is given out although the login host
    cannot be reached */
 #define REFRESH_MIN_LEFT_SECS 30
+/* A failure is the answer for this long, so that many impatient mail programs
+   are no storm at the login host (AADSTS50196). */
+#define REFRESH_HOLD_SECS 3
 
 struct refresh_entry {
 	struct refresh_entry *next;
@@ -30,6 +33,10 @@ struct refresh_entry {
 	unsigned int round;
 	int result;
 	struct mstoken_failure fail;
+	time_t failed;			/* CLOCK_MONOTONIC seconds, 0 = not */
+	/* rises when the account is linked anew or unlinked: what a refresh
+	   brings that began before is not for it */
+	unsigned int generation;
 };
 
 struct mstoken_refresher {
@@ -174,10 +181,12 @@ refresh_account(struct mstoken_refresher *refresher,
 	if (ret == 0)
 		return refresh_store_result(refresher, account, grant_r,
 					    fail_r);
-	/* a network failure is no verdict on the account */
-	if (fail_r->state != MSTOKEN_STATE_UNREACHABLE) {
+	/* A network failure is no verdict on the account: it replaces none. */
+	if (fail_r->state != MSTOKEN_STATE_UNREACHABLE ||
+	    account->state == MSTOKEN_STATE_OK) {
 		(void)mstoken_store_set_state(set->store, account->address,
-					      fail_r->state, fail_r->message);
+					      account->version, fail_r->state,
+					      fail_r->message);
 	}
 	return -1;
 }
@@ -225,14 +234,19 @@ entry_refresh(struct mstoken_refresher *refresher, struct refresh_entry *entry)
 {
 	struct mstoken_grant grant;
 	struct mstoken_failure fail;
+	unsigned int generation = entry->generation;
 	int ret;
 
 	entry->busy = true;
 	pthread_mutex_unlock(&refresher->mutex);
 	ret = refresh_run(refresher, entry->address, &grant, &fail);
 	pthread_mutex_lock(&refresher->mutex);
-	if (ret == 0)
+	if (generation != entry->generation) {
+		ret = 0;
+		memset(&fail, 0, sizeof(fail));
+	} else if (ret == 0)
 		entry_set_token(entry, grant.access_token, grant.expires_in);
+	entry->failed = ret == 0 ? 0 : monotonic_now();
 	mstoken_grant_deinit(&grant);
 	entry->result = ret;
 	entry->fail = fail;
@@ -256,13 +270,14 @@ int mstoken_refresher_get(struct mstoken_refresher *refresher,
 	pthread_mutex_lock(&refresher->mutex);
 	entry = entry_get(refresher, address);
 	if (!entry_is_usable(entry, rejected_hash, min_left)) {
-		if (!entry->busy)
-			entry_refresh(refresher, entry);
-		else {
+		if (entry->busy) {
 			round = entry->round;
 			while (entry->round == round)
 				pthread_cond_wait(&refresher->cond,
 						  &refresher->mutex);
+		} else if (entry->failed == 0 || monotonic_now() -
+			   entry->failed >= REFRESH_HOLD_SECS) {
+			entry_refresh(refresher, entry);
 		}
 		ret = entry->result;
 		*fail_r = entry->fail;
@@ -293,15 +308,25 @@ void mstoken_refresher_put(struct mstoken_refresher *refresher,
 			   const char *address, const char *token,
 			   unsigned int expires_in)
 {
+	struct refresh_entry *entry;
+
 	pthread_mutex_lock(&refresher->mutex);
-	entry_set_token(entry_get(refresher, address), token, expires_in);
+	entry = entry_get(refresher, address);
+	entry->generation++;
+	entry->failed = 0;
+	entry_set_token(entry, token, expires_in);
 	pthread_mutex_unlock(&refresher->mutex);
 }
 
 void mstoken_refresher_forget(struct mstoken_refresher *refresher,
 			      const char *address)
 {
+	struct refresh_entry *entry;
+
 	pthread_mutex_lock(&refresher->mutex);
-	msnet_secret_free(&entry_get(refresher, address)->token);
+	entry = entry_get(refresher, address);
+	entry->generation++;
+	entry->failed = 0;
+	msnet_secret_free(&entry->token);
 	pthread_mutex_unlock(&refresher->mutex);
 }

@@ -329,7 +329,8 @@ int mstoken_store_set_token(struct mstoken_store *store, const char *address,
 }
 
 int mstoken_store_set_state(struct mstoken_store *store, const char *address,
-			    enum mstoken_state state, const char *text)
+			    int64_t version, enum mstoken_state state,
+			    const char *text)
 {
 	const char *const params[] = {
 		address, mstoken_state_name(state), text, NULL
@@ -339,10 +340,12 @@ int mstoken_store_set_state(struct mstoken_store *store, const char *address,
 	stmt = store_begin(store,
 		"UPDATE account SET state_since ="
 		" CASE state WHEN ?2 THEN state_since ELSE ?4 END,"
-		" state = ?2, state_text = ?3 WHERE address = ?1", params);
+		" state = ?2, state_text = ?3"
+		" WHERE address = ?1 AND version = ?5", params);
 	if (stmt == NULL)
 		return -1;
 	sqlite3_bind_int64(stmt, 4, (int64_t)time(NULL));
+	sqlite3_bind_int64(stmt, 5, version);
 	return store_end(store, stmt);
 }
 

@@ -47,8 +47,10 @@ int mstoken_store_link(struct mstoken_store *store,
 /* Durable when it returns. 0 = somebody stored a newer one. */
 int mstoken_store_set_token(struct mstoken_store *store, const char *address,
 			    int64_t version, const char *tid, const char *token);
+/* A verdict on the token of that version; 0 = there is a newer one. */
 int mstoken_store_set_state(struct mstoken_store *store, const char *address,
-			    enum mstoken_state state, const char *text);
+			    int64_t version, enum mstoken_state state,
+			    const char *text);
 int mstoken_store_delete(struct mstoken_store *store, const char *address);
 
 /* All accounts, without their tokens, sorted by address. */

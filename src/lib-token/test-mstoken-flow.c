@@ -3,6 +3,7 @@
 
 #include "mstoken-flow.h"
 #include "mstoken-pkce.h"
+#include "msnet-buf.h"
 #include "msnet-secret.h"
 #include "mstest.h"
 
@@ -44,6 +45,72 @@ static void test_scope(void)
 	T_CHECK(mstoken_scope_from_features("read calendar") == NULL);
 }
 
+/* The section of the manual page that the table amounts to: codes with the
+   same cause and remedy together, in the order of the first. Heap. */
+static char *aadsts_manual(void)
+{
+	const struct mstoken_aadsts *table = mstoken_aadsts_table(), *e, *o;
+	struct msnet_buf buf = { 0 };
+
+	msnet_buf_add(&buf, ".Bl -tag -width Ds\n");
+	for (e = table; e->code != 0; e++) {
+		for (o = table; o < e; o++) {
+			if (strcmp(o->cause, e->cause) == 0 &&
+			    strcmp(o->remedy, e->remedy) == 0)
+				break;
+		}
+		if (o < e)
+			continue;
+		msnet_buf_printf(&buf, ".It %u", e->code);
+		for (o = e + 1; o->code != 0; o++) {
+			if (strcmp(o->cause, e->cause) == 0 &&
+			    strcmp(o->remedy, e->remedy) == 0)
+				msnet_buf_printf(&buf, " , %u", o->code);
+		}
+		msnet_buf_printf(&buf, "\nCause: %s.\nRemedy: %s.\n"
+				 "State: %s.\nTo be done by: %s.\n", e->cause,
+				 e->remedy, mstoken_state_name(e->state),
+				 mstoken_actor_name(e->actor));
+	}
+	msnet_buf_add(&buf, ".El\n");
+	return msnet_buf_steal(&buf);
+}
+
+static void test_manual(void)
+{
+	static char page[128 * 1024];
+	const char *srcdir = getenv("srcdir");
+	char *want = aadsts_manual(), path[1024];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/../callback/msgraph-oauthd.8",
+		 srcdir == NULL ? "." : srcdir);
+	file = fopen(path, "r");
+	T_CHECK(file != NULL && fread(page, 1, sizeof(page) - 1, file) > 0);
+	if (file != NULL)
+		(void)fclose(file);
+	T_CHECK(strstr(page, want) != NULL);
+	if (strstr(page, want) == NULL)
+		fprintf(stderr, "msgraph-oauthd.8 should have:\n%s", want);
+	free(want);
+}
+
+/* the codes that the documentation of the login host names */
+static const unsigned int known_codes[] = {
+	16000, 28002, 28003, 50000, 50001, 50011, 50012, 50020, 50033, 50034,
+	50053, 50055, 50056, 50057, 50058, 50059, 50072, 50074, 50076, 50078,
+	50079, 50087, 50089, 50097, 50105, 50125, 50126, 50127, 50128, 50129,
+	50131, 50132, 50133, 50144, 50147, 50158, 50173, 50194, 50196, 51004,
+	53000, 53001, 53002, 53003, 53004, 54005, 65001, 65002, 65004, 65005,
+	70000, 70001, 70002, 70003, 70005, 70007, 70008, 70011, 70012, 70016,
+	70018, 70019, 70043, 90002, 90006, 90008, 90012, 90014, 90019, 90024,
+	90033, 90036, 90055, 90072, 90090, 90094, 90095, 90124, 90130, 500011,
+	501481, 501491, 530032, 530034, 530035, 650052, 650056, 650057,
+	700005, 700016, 700022, 700023, 700025, 700027, 700030, 700054,
+	700082, 700084, 900023, 900144, 7000215, 7000218, 7000222, 9001023,
+	9002313, 9002325, 9002326, 9002327, 9002332,
+};
+
 static void test_aadsts(void)
 {
 	const struct mstoken_aadsts *entry, *table = mstoken_aadsts_table();
@@ -80,6 +147,10 @@ static void test_aadsts(void)
 			     entry->state == tests[i].state);
 	}
 	T_CHECK(mstoken_aadsts_code("AADSTS65001: The user\r\nTrace") == 65001);
+	for (i = 0; i < sizeof(known_codes) / sizeof(known_codes[0]); i++) {
+		entry = mstoken_aadsts_find(NULL, known_codes[i]);
+		T_CHECK(entry->code == known_codes[i]);
+	}
 	T_CHECK(mstoken_aadsts_code("nothing") == 0);
 	T_CHECK(mstoken_aadsts_code(NULL) == 0);
 	T_CHECK(mstoken_state_parse(mstoken_state_name(
@@ -177,7 +248,7 @@ static void test_authorize_url(void)
 		.scope = "openid Mail.ReadWrite",
 	};
 	char *url = mstoken_flow_authorize_url(&app, "S", "C", "N", "a&b@c",
-					       "query");
+					       "select_account", "query");
 
 	T_STREQ(url, "https://login.example/common/oauth2/v2.0/authorize?"
 		"client_id=app&response_type=code&redirect_uri="
@@ -193,6 +264,7 @@ int main(void)
 	test_pkce();
 	test_scope();
 	test_aadsts();
+	test_manual();
 	test_decode();
 	test_id_token();
 	test_authorize_url();

@@ -170,7 +170,7 @@ static void test_failures(void)
 {
 	struct mstoken_account account;
 	struct mstoken_failure fail;
-	unsigned int expires_in;
+	unsigned int expires_in, requests;
 	char *token;
 
 	/* unreachable, but the token in hand is good for another minute */
@@ -186,10 +186,17 @@ static void test_failures(void)
 	T_CHECK(fail.state == MSTOKEN_STATE_UNREACHABLE);
 	T_CHECK(mstoken_store_get(store, "a@b", &account) == 1);
 	T_STREQ(account.refresh_token, "rotated");
-	T_CHECK(account.state == MSTOKEN_STATE_OK);
+	T_CHECK(account.state == MSTOKEN_STATE_UNREACHABLE);
 	mstoken_account_deinit(&account);
+	/* asked again at once, it does not go to the login host again */
+	requests = login.requests;
+	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, &token,
+				      &expires_in, &fail) < 0);
+	T_CHECK(fail.state == MSTOKEN_STATE_UNREACHABLE);
+	T_CHECK(login.requests == requests);
 
 	/* a verdict is remembered; the token stays for the day it is undone */
+	mstoken_refresher_forget(refresher, "a@b");
 	login.result = MSNET_OK;
 	login.status = 400;
 	login.body = "{\"error\":\"invalid_grant\","
@@ -202,7 +209,40 @@ static void test_failures(void)
 	T_STREQ(account.refresh_token, "rotated");
 	mstoken_account_deinit(&account);
 
+	/* and a network failure does not replace it */
+	mstoken_refresher_forget(refresher, "a@b");
+	login.result = MSNET_CONNECT_FAILED;
+	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, &token,
+				      &expires_in, &fail) < 0);
+	T_CHECK(mstoken_store_get(store, "a@b", &account) == 1);
+	T_CHECK(account.state == MSTOKEN_STATE_REVOKED);
+	mstoken_account_deinit(&account);
+	login.result = MSNET_OK;
+
 	T_CHECK(mstoken_refresher_get(refresher, "nobody@b", NULL, &token,
+				      &expires_in, &fail) < 0);
+	T_CHECK(fail.state == MSTOKEN_STATE_NOT_LINKED);
+}
+
+/* Unlinked while a refresh is under way: nobody gets its token. */
+static void test_unlink(void)
+{
+	struct mstoken_failure fail;
+	unsigned int expires_in;
+	pthread_t thread;
+	char *token;
+	void *late;
+
+	login.status = 200;
+	login.body = "{\"access_token\":\"late\",\"expires_in\":3600}";
+	mstoken_refresher_forget(refresher, "a@b");
+	pthread_create(&thread, NULL, ask, NULL);
+	usleep(30000);
+	T_CHECK(mstoken_store_delete(store, "a@b") == 1);
+	mstoken_refresher_forget(refresher, "a@b");
+	pthread_join(thread, &late);
+	T_CHECK(late == NULL);
+	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, &token,
 				      &expires_in, &fail) < 0);
 	T_CHECK(fail.state == MSTOKEN_STATE_NOT_LINKED);
 }
@@ -231,6 +271,7 @@ int main(void)
 	test_single_flight();
 	test_rotation_and_rejection();
 	test_failures();
+	test_unlink();
 
 	mstoken_refresher_destroy(&refresher);
 	mstoken_store_close(&store);

@@ -98,8 +98,11 @@ static void test_accounts(void)
 					"second-token") == 1);
 	T_CHECK(mstoken_store_set_token(store, "alice@example.com", 1, "T",
 					"late-token") == 0);
-	T_CHECK(mstoken_store_set_state(store, "alice@example.com",
+	T_CHECK(mstoken_store_set_state(store, "alice@example.com", 2,
 			MSTOKEN_STATE_NEEDS_SIGN_IN, "sign in") == 1);
+	/* a verdict on a token that has been replaced */
+	T_CHECK(mstoken_store_set_state(store, "alice@example.com", 1,
+			MSTOKEN_STATE_REVOKED, "late") == 0);
 	mstoken_store_close(&store);
 
 	T_CHECK(!file_contains(db_file, "secret-token"));
