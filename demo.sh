@@ -213,7 +213,8 @@ context = ssl.create_default_context(cafile=sys.argv[2])
 browser = urllib.request.build_opener(
     urllib.request.HTTPSHandler(context=context),
     urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
-sys.exit(0 if browser.open(sys.argv[1]).status == 200 else 1)
+page, _, form = sys.argv[1].partition("?")
+sys.exit(0 if browser.open(page, form.encode()).status == 200 else 1)
 END
 	else
 		echo "LINK $link"

@@ -13,13 +13,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define HTTPD_THREADS 4
-#define HTTPD_CONNECTIONS_MAX 256
-#define HTTPD_CONNECTIONS_PER_IP 32
-#define HTTPD_TIMEOUT_SECS 30
-#define HTTPD_MEMORY_PER_CONNECTION (64 * 1024)
+/* a thread is busy while a code is redeemed, which may take the login host and
+   Graph their whole timeout; only holders of an invitation get that far */
+#define HTTPD_THREADS 16
+/* All come from the proxy's address, so there is no limit per address. */
+#define HTTPD_CONNECTIONS_MAX 2000
+#define HTTPD_TIMEOUT_SECS 10
+#define HTTPD_MEMORY_PER_CONNECTION (32 * 1024)
 /* one form field; codes are about 1-2 kB */
 #define HTTPD_FIELD_MAX (16 * 1024)
+/* of the waiting page */
+#define HTTPD_ROUNDS_MAX 1000000
 #define HTTPD_COOKIE "msgraph_link"
 
 struct oauthd_httpd {
@@ -27,17 +31,19 @@ struct oauthd_httpd {
 	struct MHD_Daemon *daemon;
 };
 
-/* fields of a callback posted as a form */
+/* what the pages take, in the query or posted as a form */
 enum { FIELD_STATE, FIELD_CODE, FIELD_ERROR, FIELD_DESCRIPTION,
-       FIELD_SUBCODE, FIELD_COUNT };
+       FIELD_ADMIN_CONSENT, FIELD_INVITATION, FIELD_WAIT,
+       FIELD_COUNT };
 static const char *const field_names[FIELD_COUNT] = {
-	"state", "code", "error", "error_description", "error_subcode"
+	"state", "code", "error", "error_description",
+	"admin_consent", "i", "wait"
 };
 
 struct httpd_request {
 	struct MHD_PostProcessor *post;
 	struct msnet_buf fields[FIELD_COUNT];
-	bool too_big;
+	bool too_big, repeated;
 };
 
 static enum MHD_Result
@@ -52,6 +58,9 @@ httpd_post_field(void *cls, enum MHD_ValueKind kind, const char *key,
 	for (i = 0; i < FIELD_COUNT; i++) {
 		if (strcmp(field_names[i], key) != 0)
 			continue;
+		/* RFC 6749 3.1: a parameter comes once */
+		if (offset == 0 && req->fields[i].data != NULL)
+			req->repeated = true;
 		if (req->fields[i].used + size > HTTPD_FIELD_MAX) {
 			req->too_big = true;
 			return MHD_NO;
@@ -74,7 +83,8 @@ httpd_send(struct MHD_Connection *conn, unsigned int status, const char *html,
 		{ "X-Content-Type-Options", "nosniff" },
 		{ "Content-Security-Policy",
 		  "default-src 'none'; style-src 'unsafe-inline'; "
-		  "form-action 'none'; frame-ancestors 'none'" },
+		  "form-action 'self' https:; base-uri 'none'; "
+		  "frame-ancestors 'none'" },
 	};
 	struct MHD_Response *resp;
 	enum MHD_Result ret;
@@ -104,34 +114,21 @@ httpd_send_page(struct MHD_Connection *conn, struct oauthd_page *page)
 	return ret;
 }
 
+/* Off to the login host. */
 static enum MHD_Result
-httpd_start_link(struct oauthd *oauthd, struct MHD_Connection *conn)
+httpd_send_away(struct oauthd *oauthd, struct MHD_Connection *conn,
+		const char *url, const char *cookie)
 {
-	const char *invitation = MHD_lookup_connection_value(conn,
-		MHD_GET_ARGUMENT_KIND, "i");
-	enum oauthd_link_result result = OAUTHD_LINK_NO_INVITATION;
-	struct mstoken_failure fail = { .state = MSTOKEN_STATE_UNREACHABLE,
-		.message = "The account store cannot be read." };
-	char *url = NULL, *cookie = NULL;
 	struct msnet_buf set_cookie = { 0 };
-	struct oauthd_page page;
 	enum MHD_Result ret;
 
-	if (invitation != NULL)
-		result = oauthd_links_start(oauthd->links, invitation, &url,
-					    &cookie);
-	if (result != OAUTHD_LINK_OK) {
-		oauthd_page_result(&page, result, NULL, NULL, NULL, &fail);
-		return httpd_send_page(conn, &page);
-	}
 	msnet_buf_printf(&set_cookie, HTTPD_COOKIE "=%s; Path=/; Max-Age=600; "
 		"HttpOnly; %s", cookie,
 		strncmp(oauthd->config.public_url, "https:", 6) == 0 ?
 		"SameSite=None; Secure" : "SameSite=Lax");
-	ret = httpd_send(conn, MHD_HTTP_FOUND, "", url, set_cookie.data);
+	/* 303: whatever the form was, the login host gets a GET */
+	ret = httpd_send(conn, MHD_HTTP_SEE_OTHER, "", url, set_cookie.data);
 	msnet_buf_free(&set_cookie);
-	msnet_secret_free(&cookie);
-	msnet_secret_free(&url);
 	return ret;
 }
 
@@ -146,6 +143,75 @@ httpd_field(struct MHD_Connection *conn, const struct httpd_request *req,
 }
 
 static enum MHD_Result
+httpd_send_end(struct MHD_Connection *conn, struct oauthd_link_end *end,
+	       unsigned int round)
+{
+	struct oauthd_page page;
+
+	oauthd_page_result(&page, end, round);
+	oauthd_link_end_deinit(end);
+	return httpd_send_page(conn, &page);
+}
+
+/* The page says what will happen; its form starts the sign-in. While an
+   administrator is awaited the page comes back by itself and counts. */
+static enum MHD_Result
+httpd_start_link(struct oauthd *oauthd, struct MHD_Connection *conn,
+		 const struct httpd_request *req)
+{
+	const char *invitation = httpd_field(conn, req, FIELD_INVITATION);
+	const char *wait = httpd_field(conn, req, FIELD_WAIT);
+	unsigned int round = wait == NULL ? 0 :
+		(unsigned int)strtoul(wait, NULL, 10) % HTTPD_ROUNDS_MAX;
+	struct oauthd_link_end end = { 0 };
+	char *url = NULL, *cookie = NULL;
+	struct oauthd_page page;
+	enum MHD_Result ret;
+
+	if (invitation == NULL)
+		invitation = "";
+	if (req->post != NULL ||
+	    (round > 0 && oauthd_links_should_try(oauthd->links, invitation,
+						  round))) {
+		end.result = oauthd_links_start(oauthd->links, invitation,
+						req->post == NULL, &url,
+						&cookie);
+		if (end.result == OAUTHD_LINK_OK) {
+			ret = httpd_send_away(oauthd, conn, url, cookie);
+			msnet_secret_free(&cookie);
+			msnet_secret_free(&url);
+			return ret;
+		}
+	} else if (round > 0) {
+		oauthd_links_describe_wait(oauthd->links, invitation, &end);
+	} else {
+		end.result = oauthd_links_look(oauthd->links, invitation,
+					       &end.address);
+		if (end.result == OAUTHD_LINK_OK) {
+			oauthd_page_start(&page, end.address, invitation,
+					  oauthd->config.public_url);
+			oauthd_link_end_deinit(&end);
+			return httpd_send_page(conn, &page);
+		}
+	}
+	return httpd_send_end(conn, &end, round);
+}
+
+static enum MHD_Result
+httpd_admin_returned(struct oauthd *oauthd, struct MHD_Connection *conn,
+		     const struct httpd_request *req)
+{
+	const char *state = httpd_field(conn, req, FIELD_STATE);
+	bool granted = httpd_field(conn, req, FIELD_ERROR) == NULL;
+	struct oauthd_page page;
+
+	if (granted && state != NULL)
+		oauthd_links_admin_returned(oauthd->links, state);
+	oauthd_page_admin_returned(&page, granted);
+	return httpd_send_page(conn, &page);
+}
+
+static enum MHD_Result
 httpd_finish_link(struct oauthd *oauthd, struct MHD_Connection *conn,
 		  const struct httpd_request *req)
 {
@@ -154,34 +220,72 @@ httpd_finish_link(struct oauthd *oauthd, struct MHD_Connection *conn,
 		.code = httpd_field(conn, req, FIELD_CODE),
 		.error = httpd_field(conn, req, FIELD_ERROR),
 		.error_description = httpd_field(conn, req, FIELD_DESCRIPTION),
-		.error_subcode = httpd_field(conn, req, FIELD_SUBCODE),
 		.cookie = MHD_lookup_connection_value(conn, MHD_COOKIE_KIND,
 						      HTTPD_COOKIE),
 	};
-	char *address, *username, *again_url;
-	enum oauthd_link_result result;
-	struct mstoken_failure fail;
-	struct oauthd_page page;
+	struct oauthd_link_end end;
 
-	result = oauthd_links_finish(oauthd->links, &cb, &address, &username,
-				     &again_url, &fail);
-	if (result == OAUTHD_LINK_OK)
+	if (httpd_field(conn, req, FIELD_ADMIN_CONSENT) != NULL)
+		return httpd_admin_returned(oauthd, conn, req);
+	oauthd_links_finish(oauthd->links, &cb, &end);
+	if (end.result == OAUTHD_LINK_OK)
 		oauthd_log("an account was linked");
-	else if (fail.message[0] != '\0')
-		oauthd_log("linking an account failed: %s", fail.message);
-	oauthd_page_result(&page, result, address, username, again_url, &fail);
-	free(address);
-	free(username);
-	msnet_secret_free(&again_url);
-	return httpd_send_page(conn, &page);
+	else if (end.fail.message[0] != '\0')
+		oauthd_log("linking an account failed: %s", end.fail.message);
+	return httpd_send_end(conn, &end, 0);
 }
 
 /* A proxy in front may strip the path of public_url or not. */
-static bool httpd_path_is(const char *path, const char *want)
+static bool httpd_path_is(const struct oauthd *oauthd, const char *path,
+			  const char *want)
 {
-	size_t len = strlen(path), want_len = strlen(want);
+	const char *base = strchr(strstr(oauthd->config.public_url, "://") + 3,
+				  '/');
+	size_t base_len = base == NULL ? 0 : strlen(base);
 
-	return len >= want_len && strcmp(path + len - want_len, want) == 0;
+	return strcmp(path, want) == 0 ||
+		(base_len > 0 && strncmp(path, base, base_len) == 0 &&
+		 strcmp(path + base_len, want) == 0);
+}
+
+struct httpd_args {
+	bool seen[FIELD_COUNT], repeated;
+};
+
+static enum MHD_Result
+httpd_query_field(void *cls, enum MHD_ValueKind kind, const char *key,
+		  const char *value)
+{
+	struct httpd_args *args = cls;
+	unsigned int i;
+
+	for (i = 0; i < FIELD_COUNT; i++) {
+		if (strcmp(field_names[i], key) != 0)
+			continue;
+		args->repeated = args->repeated || args->seen[i];
+		args->seen[i] = true;
+	}
+	return MHD_YES;
+}
+
+/* Which of two values counts is a question that attackers like. */
+static bool httpd_is_ambiguous(struct MHD_Connection *conn,
+			       const struct httpd_request *req)
+{
+	struct httpd_args args = { .repeated = req->repeated };
+
+	(void)MHD_get_connection_values(conn, MHD_GET_ARGUMENT_KIND,
+					httpd_query_field, &args);
+	return args.repeated;
+}
+
+static enum MHD_Result
+httpd_send_error(struct MHD_Connection *conn, unsigned int status)
+{
+	struct oauthd_page page;
+
+	oauthd_page_http_error(&page, status);
+	return httpd_send_page(conn, &page);
 }
 
 static enum MHD_Result
@@ -190,15 +294,24 @@ httpd_route(struct oauthd *oauthd, struct MHD_Connection *conn,
 	    const struct httpd_request *req)
 {
 	bool is_get = strcmp(method, MHD_HTTP_METHOD_GET) == 0;
-	struct oauthd_page page;
 
-	if (httpd_path_is(path, oauthd->config.callback_path) &&
-	    (is_get || req->post != NULL))
+	if (httpd_path_is(oauthd, path, oauthd->config.callback_path)) {
+		if (!is_get && req->post == NULL)
+			return httpd_send_error(conn,
+				MHD_HTTP_METHOD_NOT_ALLOWED);
+		if (httpd_is_ambiguous(conn, req))
+			return httpd_send_error(conn, MHD_HTTP_BAD_REQUEST);
 		return httpd_finish_link(oauthd, conn, req);
-	if (httpd_path_is(path, "/start") && is_get)
-		return httpd_start_link(oauthd, conn);
-	oauthd_page_not_found(&page);
-	return httpd_send_page(conn, &page);
+	}
+	if (httpd_path_is(oauthd, path, "/start")) {
+		if (!is_get && req->post == NULL)
+			return httpd_send_error(conn,
+				MHD_HTTP_METHOD_NOT_ALLOWED);
+		if (httpd_is_ambiguous(conn, req))
+			return httpd_send_error(conn, MHD_HTTP_BAD_REQUEST);
+		return httpd_start_link(oauthd, conn, req);
+	}
+	return httpd_send_error(conn, MHD_HTTP_NOT_FOUND);
 }
 
 static enum MHD_Result
@@ -224,8 +337,7 @@ httpd_handle(void *cls, struct MHD_Connection *conn, const char *path,
 		return MHD_YES;
 	}
 	if (req->too_big)
-		return httpd_send(conn, MHD_HTTP_CONTENT_TOO_LARGE,
-				  "too large\n", NULL, NULL);
+		return httpd_send_error(conn, MHD_HTTP_CONTENT_TOO_LARGE);
 	return httpd_route(httpd->oauthd, conn, path, method, req);
 }
 
@@ -283,7 +395,7 @@ static int httpd_listen(const char *address, char **error_r)
 		    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on,
 			       sizeof(on)) < 0 ||
 		    bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 ||
-		    listen(fd, 128) < 0)
+		    listen(fd, SOMAXCONN) < 0)
 			reason = strerror(errno);
 		freeaddrinfo(ai);
 	}
@@ -314,8 +426,6 @@ struct oauthd_httpd *oauthd_httpd_start(struct oauthd *oauthd, char **error_r)
 		MHD_OPTION_THREAD_POOL_SIZE, (unsigned int)HTTPD_THREADS,
 		MHD_OPTION_CONNECTION_LIMIT,
 		(unsigned int)HTTPD_CONNECTIONS_MAX,
-		MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-		(unsigned int)HTTPD_CONNECTIONS_PER_IP,
 		MHD_OPTION_CONNECTION_TIMEOUT,
 		(unsigned int)HTTPD_TIMEOUT_SECS,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT,

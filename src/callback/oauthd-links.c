@@ -24,6 +24,8 @@ struct link_flow {
 	char *state, *cookie, *verifier, *nonce;
 	char *invitation, *address;
 	time_t expires;
+	/* looks whether consent has come, see oauthd_links_should_try() */
+	bool silent;
 };
 
 /* an invitation that was made for an error text */
@@ -33,8 +35,15 @@ struct link_relink {
 	time_t fresh_until;
 };
 
+/* an administrator came back from the consent page */
+#define HINTS_MAX 64
+/* without a hint the waiting page tries in every such round */
+#define WAIT_ROUNDS_PER_TRY 8
+
 struct oauthd_links {
 	struct oauthd *oauthd;
+	char *hints[HINTS_MAX];		/* states of consent links, heap */
+	unsigned int next_hint;
 	pthread_mutex_t mutex;
 	struct link_flow *flows;	/* newest first */
 	struct link_relink *relinks;
@@ -67,6 +76,7 @@ void oauthd_links_destroy(struct oauthd_links **_links)
 	struct oauthd_links *links = *_links;
 	struct link_flow *flow;
 	struct link_relink *relink;
+	unsigned int i;
 
 	if (links == NULL)
 		return;
@@ -81,6 +91,8 @@ void oauthd_links_destroy(struct oauthd_links **_links)
 		msnet_secret_free(&relink->url);
 		free(relink);
 	}
+	for (i = 0; i < HINTS_MAX; i++)
+		free(links->hints[i]);
 	pthread_mutex_destroy(&links->mutex);
 	free(links);
 }
@@ -183,24 +195,36 @@ flow_take(struct oauthd_links *links, const char *state)
 }
 
 enum oauthd_link_result
-oauthd_links_start(struct oauthd_links *links, const char *invitation,
-		   char **url_r, char **cookie_r)
+oauthd_links_look(struct oauthd_links *links, const char *invitation,
+		  char **address_r)
 {
 	struct oauthd *oauthd = links->oauthd;
-	struct mstoken_app app;
-	struct link_flow *flow;
-	char *address = NULL, *challenge;
 	int ret;
 
+	*address_r = NULL;
 	ret = mstoken_store_find_invitation(oauthd->store, invitation,
-					    (int64_t)time(NULL), &address);
+					    (int64_t)time(NULL), address_r);
 	if (ret < 0) {
 		oauthd_log("account store: %s",
 			   mstoken_store_error(oauthd->store));
 		return OAUTHD_LINK_FAILED;
 	}
-	if (ret == 0)
-		return OAUTHD_LINK_NO_INVITATION;
+	return ret == 0 ? OAUTHD_LINK_NO_INVITATION : OAUTHD_LINK_OK;
+}
+
+enum oauthd_link_result
+oauthd_links_start(struct oauthd_links *links, const char *invitation,
+		   bool silent, char **url_r, char **cookie_r)
+{
+	struct oauthd *oauthd = links->oauthd;
+	enum oauthd_link_result result;
+	struct mstoken_app app;
+	struct link_flow *flow;
+	char *address = NULL, *challenge;
+
+	result = oauthd_links_look(links, invitation, &address);
+	if (result != OAUTHD_LINK_OK)
+		return result;
 
 	flow = msnet_malloc(sizeof(*flow));
 	flow->state = msnet_secret_random_text(24);
@@ -210,6 +234,7 @@ oauthd_links_start(struct oauthd_links *links, const char *invitation,
 	flow->invitation = msnet_strdup(invitation);
 	flow->address = address;
 	flow->expires = time(NULL) + LINK_LIFETIME_SECS;
+	flow->silent = silent;
 
 	challenge = mstoken_pkce_challenge(flow->verifier);
 	oauthd_app_get(oauthd, &app);
@@ -217,7 +242,7 @@ oauthd_links_start(struct oauthd_links *links, const char *invitation,
 	   along only if it is SameSite=None, which they take over https alone.
 	   So plain http (loopback) uses the query. */
 	*url_r = mstoken_flow_authorize_url(&app, flow->state, challenge,
-		flow->nonce, address,
+		flow->nonce, address, silent ? "none" : "select_account",
 		strncmp(app.redirect_uri, "https:", 6) == 0 ?
 		"form_post" : "query");
 	oauthd_app_release(oauthd, &app);
@@ -368,34 +393,125 @@ link_redeem(struct oauthd *oauthd, const struct link_flow *flow,
 	return result;
 }
 
-enum oauthd_link_result
-oauthd_links_finish(struct oauthd_links *links,
-		    const struct oauthd_callback *cb, char **address_r,
-		    char **username_r, char **again_url_r,
-		    struct mstoken_failure *fail_r)
+/*
+ * Waiting for an administrator
+ */
+
+/* The state of the admin consent link: it tells nobody the invitation. */
+static char *consent_state(const char *invitation)
 {
-	enum oauthd_link_result result;
+	return mstoken_pkce_challenge(invitation);
+}
+
+static void
+link_end_add_consent(struct oauthd_links *links, const char *invitation,
+		     struct oauthd_link_end *end)
+{
+	char *state = consent_state(invitation);
+	struct mstoken_app app;
+
+	oauthd_app_get(links->oauthd, &app);
+	end->admin_url = mstoken_flow_admin_consent_url(&app, state);
+	end->scope = msnet_strdup(app.scope);
+	oauthd_app_release(links->oauthd, &app);
+	free(state);
+}
+
+void oauthd_links_admin_returned(struct oauthd_links *links, const char *state)
+{
+	char **hint;
+
+	pthread_mutex_lock(&links->mutex);
+	hint = &links->hints[links->next_hint++ % HINTS_MAX];
+	free(*hint);
+	*hint = msnet_strdup(state);
+	pthread_mutex_unlock(&links->mutex);
+}
+
+bool oauthd_links_should_try(struct oauthd_links *links,
+			     const char *invitation, unsigned int round)
+{
+	char *state = consent_state(invitation);
+	bool found = false;
+	unsigned int i;
+
+	pthread_mutex_lock(&links->mutex);
+	for (i = 0; i < HINTS_MAX; i++) {
+		if (links->hints[i] != NULL &&
+		    strcmp(links->hints[i], state) == 0) {
+			free(links->hints[i]);
+			links->hints[i] = NULL;
+			found = true;
+		}
+	}
+	pthread_mutex_unlock(&links->mutex);
+	free(state);
+	return found || round % WAIT_ROUNDS_PER_TRY == 0;
+}
+
+void oauthd_links_describe_wait(struct oauthd_links *links,
+				const char *invitation,
+				struct oauthd_link_end *end_r)
+{
+	memset(end_r, 0, sizeof(*end_r));
+	end_r->result = oauthd_links_look(links, invitation, &end_r->address);
+	if (end_r->result != OAUTHD_LINK_OK)
+		return;
+	end_r->result = OAUTHD_LINK_NEEDS_CONSENT;
+	end_r->again_url = invitation_url(links, invitation);
+	link_end_add_consent(links, invitation, end_r);
+}
+
+/* Is it for want of consent? A silent sign-in that fails for another reason
+   (no session any more) goes on waiting, too. */
+static bool link_needs_consent(const struct link_flow *flow,
+			       const struct oauthd_link_end *end)
+{
+	return end->result == OAUTHD_LINK_REFUSED &&
+		(flow->silent || end->fail.state == MSTOKEN_STATE_NEEDS_CONSENT);
+}
+
+void oauthd_links_finish(struct oauthd_links *links,
+			 const struct oauthd_callback *cb,
+			 struct oauthd_link_end *end_r)
+{
 	struct link_flow *flow;
 
-	*address_r = *username_r = *again_url_r = NULL;
-	memset(fail_r, 0, sizeof(*fail_r));
+	memset(end_r, 0, sizeof(*end_r));
+	end_r->result = OAUTHD_LINK_NO_STATE;
 	flow = cb->state == NULL ? NULL : flow_take(links, cb->state);
 	if (flow == NULL)
-		return OAUTHD_LINK_NO_STATE;
-	*address_r = msnet_strdup(flow->address);
-	*again_url_r = invitation_url(links, flow->invitation);
+		return;
+	/* who has the state but not the cookie gets to see nothing */
 	if (cb->cookie == NULL ||
-	    !msnet_secret_equals(cb->cookie, flow->cookie))
-		result = OAUTHD_LINK_NO_STATE;
-	else if (cb->code == NULL || cb->error != NULL) {
-		mstoken_failure_from_error(fail_r,
+	    !msnet_secret_equals(cb->cookie, flow->cookie)) {
+		flow_free(flow);
+		return;
+	}
+	end_r->address = msnet_strdup(flow->address);
+	end_r->again_url = invitation_url(links, flow->invitation);
+	if (cb->code == NULL || cb->error != NULL) {
+		mstoken_failure_from_error(&end_r->fail,
 			cb->error != NULL ? cb->error : "access_denied",
 			cb->error_description);
-		result = OAUTHD_LINK_REFUSED;
+		end_r->result = OAUTHD_LINK_REFUSED;
 	} else {
-		result = link_redeem(links->oauthd, flow, cb->code, username_r,
-				     fail_r);
+		end_r->result = link_redeem(links->oauthd, flow, cb->code,
+					    &end_r->username, &end_r->fail);
+	}
+	if (link_needs_consent(flow, end_r)) {
+		end_r->result = OAUTHD_LINK_NEEDS_CONSENT;
+		link_end_add_consent(links, flow->invitation, end_r);
 	}
 	flow_free(flow);
-	return result;
+}
+
+void oauthd_link_end_deinit(struct oauthd_link_end *end)
+{
+	free(end->address);
+	free(end->username);
+	msnet_secret_free(&end->again_url);
+	free(end->admin_url);
+	free(end->scope);
+	memset(end, 0, sizeof(*end));
 }

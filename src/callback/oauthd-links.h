@@ -17,6 +17,8 @@ enum oauthd_link_result {
 	OAUTHD_LINK_NO_STATE,
 	/* the login host said no; see the failure */
 	OAUTHD_LINK_REFUSED,
+	/* as before, and an administrator's consent would help */
+	OAUTHD_LINK_NEEDS_CONSENT,
 	/* another account than the invited one came back */
 	OAUTHD_LINK_WRONG_ACCOUNT,
 	/* our own trouble: store, Graph; see the failure */
@@ -33,25 +35,52 @@ int oauthd_links_invite(struct oauthd_links *links, const char *address,
    NULL if that fails. */
 char *oauthd_links_relink_url(struct oauthd_links *links, const char *address);
 
-/* The browser opened an invitation: *url_r is where to send it, *cookie_r what
-   binds it (both heap). */
+/* Is this an invitation that works? address_r: heap. Starts nothing, so that a
+   program that looks at links in mail does no harm. */
+enum oauthd_link_result
+oauthd_links_look(struct oauthd_links *links, const char *invitation,
+		  char **address_r);
+/* The browser wants to sign in: *url_r is where to send it, *cookie_r what
+   binds it (both heap). silent: ask nothing of the user, see whether consent
+   has come. */
 enum oauthd_link_result
 oauthd_links_start(struct oauthd_links *links, const char *invitation,
-		   char **url_r, char **cookie_r);
+		   bool silent, char **url_r, char **cookie_r);
 
 /* What came back to the redirect URI; each may be NULL. */
 struct oauthd_callback {
-	const char *state, *code, *error, *error_description, *error_subcode;
+	const char *state, *code, *error, *error_description;
 	const char *cookie;
 };
-/* Blocks while the code is redeemed and the account checked. address_r: heap,
-   the invited address (NULL if not known); username_r: heap, who signed in, or
-   NULL; again_url_r: heap, the invitation to try again with, or NULL. */
-enum oauthd_link_result
-oauthd_links_finish(struct oauthd_links *links,
-		    const struct oauthd_callback *cb, char **address_r,
-		    char **username_r, char **again_url_r,
-		    struct mstoken_failure *fail_r);
+/* How a sign-in ended. Heap strings, NULL if not known. */
+struct oauthd_link_end {
+	enum oauthd_link_result result;
+	char *address;			/* the invited one */
+	char *username;			/* who signed in */
+	char *again_url;		/* the invitation to try again with */
+	char *admin_url;		/* page for the administrator */
+	char *scope;			/* what was asked for */
+	struct mstoken_failure fail;
+};
+/* Blocks while the code is redeemed and the account checked. end_r is always
+   filled; free it with oauthd_link_end_deinit(). */
+void oauthd_links_finish(struct oauthd_links *links,
+			 const struct oauthd_callback *cb,
+			 struct oauthd_link_end *end_r);
+void oauthd_link_end_deinit(struct oauthd_link_end *end);
+
+/* Waiting for an administrator. admin_returned(): somebody came back from the
+   admin consent page with that state. It is a hint and proves nothing: it makes
+   the waiting page try, and only a token counts. should_try(): is it worth a
+   silent sign-in at this round of the waiting page? */
+void oauthd_links_admin_returned(struct oauthd_links *links,
+				 const char *state);
+bool oauthd_links_should_try(struct oauthd_links *links,
+			     const char *invitation, unsigned int round);
+/* What the page for somebody who waits needs. */
+void oauthd_links_describe_wait(struct oauthd_links *links,
+				const char *invitation,
+				struct oauthd_link_end *end_r);
 
 /* PURE: is address one of the account's own? proxy_addresses: "SMTP:a@b",
    NULL-terminated. */

@@ -1,161 +1,161 @@
 #include "oauthd-pages.h"
+#include "oauthd-html.h"
 #include "msnet-buf.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-#define PAGE_HEAD \
-	"<!doctype html><html lang=en><head><meta charset=utf-8>" \
-	"<meta name=viewport content=\"width=device-width,initial-scale=1\">" \
-	"<meta name=color-scheme content=\"light dark\">" \
-	"<title>Mail account</title><style>" \
-	"body{font:1.1rem/1.5 system-ui,sans-serif;max-width:36rem;" \
-	"margin:4rem auto;padding:0 1rem}h1{font-size:1.5rem}" \
-	"a.next{display:inline-block;padding:.6rem 1rem;border:2px solid;" \
-	"border-radius:.4rem;text-decoration:none}" \
-	".small{font-size:.9rem;opacity:.8}</style></head><body><main>"
-#define PAGE_TAIL "</main></body></html>\n"
-
-static void add_text(struct msnet_buf *buf, const char *text)
+static void
+page_finish(struct oauthd_page *page_r, unsigned int status,
+	    struct msnet_buf *buf)
 {
-	for (; *text != '\0'; text++) {
-		switch (*text) {
-		case '&':
-			msnet_buf_add(buf, "&amp;");
-			break;
-		case '<':
-			msnet_buf_add(buf, "&lt;");
-			break;
-		case '>':
-			msnet_buf_add(buf, "&gt;");
-			break;
-		case '"':
-			msnet_buf_add(buf, "&quot;");
-			break;
-		default:
-			msnet_buf_append(buf, text, 1);
-		}
-	}
+	html_end(buf);
+	page_r->status = status;
+	page_r->html = msnet_buf_steal(buf);
 }
 
-static void add_paragraph(struct msnet_buf *buf, const char *text)
+void oauthd_page_start(struct oauthd_page *page_r, const char *address,
+		       const char *invitation, const char *public_url)
 {
-	msnet_buf_add(buf, "<p>");
-	add_text(buf, text);
-	msnet_buf_add(buf, "</p>");
-}
+	struct msnet_buf buf = { 0 };
 
-static void add_heading(struct msnet_buf *buf, const char *text)
-{
-	msnet_buf_add(buf, PAGE_HEAD "<h1>");
-	add_text(buf, text);
-	msnet_buf_add(buf, "</h1>");
-}
-
-static void add_again(struct msnet_buf *buf, const char *url, const char *text)
-{
-	if (url == NULL)
-		return;
-	msnet_buf_add(buf, "<p><a class=next href=\"");
-	add_text(buf, url);
-	msnet_buf_add(buf, "\">");
-	add_text(buf, text);
-	msnet_buf_add(buf, "</a></p>");
+	html_begin(&buf, "Link your mailbox", NULL);
+	msnet_buf_add(&buf, "<p>This connects the Microsoft 365 mailbox <b>");
+	html_text(&buf, address);
+	msnet_buf_add(&buf, "</b> with this mail server, so that mail programs "
+		      "can read it by IMAP.</p><p>On the next page Microsoft "
+		      "asks you to sign in and to allow it. Your password "
+		      "stays with Microsoft; this server never sees it.</p>"
+		      "<form method=\"post\" action=\"");
+	html_text(&buf, public_url);
+	msnet_buf_add(&buf, "/start\"><input type=\"hidden\" name=\"i\" "
+		      "value=\"");
+	html_text(&buf, invitation);
+	msnet_buf_add(&buf, "\"><p><button>Go on to Microsoft</button></p>"
+		      "</form>");
+	page_finish(page_r, 200, &buf);
 }
 
 static void page_ok(struct msnet_buf *buf, const char *address)
 {
-	add_heading(buf, "The account is linked");
+	html_begin(buf, "The account is linked", NULL);
 	msnet_buf_add(buf, "<p>The mailbox <b>");
-	add_text(buf, address);
+	html_text(buf, address);
 	msnet_buf_add(buf, "</b> can now be read by this mail server. You can "
 		      "close this page.</p>");
-	msnet_buf_add(buf, "<p class=small>In your mail program use the "
+	msnet_buf_add(buf, "<p class=\"small\">In your mail program use the "
 		      "server, user name and password that you have for this "
 		      "mail server.</p>");
 }
 
 static void
-page_wrong_account(struct msnet_buf *buf, const char *address,
-		   const char *username, const char *again_url)
+page_wrong_account(struct msnet_buf *buf, const struct oauthd_link_end *end)
 {
-	add_heading(buf, "That was another account");
+	html_begin(buf, "That was another account", NULL);
 	msnet_buf_add(buf, "<p>This link is for <b>");
-	add_text(buf, address == NULL ? "another address" : address);
+	html_text(buf, end->address == NULL ? "another address" :
+		  end->address);
 	msnet_buf_add(buf, "</b>, but you signed in");
-	if (username != NULL) {
+	if (end->username != NULL) {
 		msnet_buf_add(buf, " as <b>");
-		add_text(buf, username);
+		html_text(buf, end->username);
 		msnet_buf_add(buf, "</b>");
 	}
 	msnet_buf_add(buf, ". Nothing was stored.</p>");
-	add_again(buf, again_url, "Choose the right account");
+	html_button(buf, end->again_url, "Choose the right account");
 }
 
 static void
-page_refused(struct msnet_buf *buf, const struct mstoken_failure *fail,
-	     const char *again_url)
+page_refused(struct msnet_buf *buf, const struct oauthd_link_end *end)
 {
-	add_heading(buf, fail->state == MSTOKEN_STATE_NEEDS_CONSENT ?
-		    "Permission is still needed" : "Microsoft did not sign in");
-	add_paragraph(buf, fail->message);
-	add_again(buf, again_url, "Try again");
+	html_begin(buf, "Microsoft did not sign in", NULL);
+	html_failure(buf, &end->fail);
+	html_button(buf, end->again_url, "Try again");
+}
+
+static void
+page_consent(struct msnet_buf *buf, const struct oauthd_link_end *end,
+	     unsigned int round)
+{
+	struct msnet_buf url = { 0 };
+
+	if (end->admin_url != NULL)
+		msnet_buf_printf(&url, "%s&wait=%u", end->again_url,
+				 round + 1);
+	html_consent(buf, end, url.data);
+	msnet_buf_free(&url);
 }
 
 void oauthd_page_result(struct oauthd_page *page_r,
-			enum oauthd_link_result result, const char *address,
-			const char *username, const char *again_url,
-			const struct mstoken_failure *fail)
+			const struct oauthd_link_end *end, unsigned int round)
 {
 	struct msnet_buf buf = { 0 };
+	unsigned int status = 400;
 
-	page_r->status = 400;
-	switch (result) {
+	switch (end->result) {
 	case OAUTHD_LINK_OK:
-		page_r->status = 200;
-		page_ok(&buf, address);
+		status = 200;
+		page_ok(&buf, end->address);
 		break;
 	case OAUTHD_LINK_NO_INVITATION:
-		page_r->status = 404;
-		add_heading(&buf, "This link does not work");
-		add_paragraph(&buf, "It was used before, has expired or was "
-			      "copied incompletely. Ask the administrator of "
-			      "this mail server for a new one.");
+		status = 404;
+		html_begin(&buf, "This link does not work", NULL);
+		html_paragraph(&buf, "It was used before, has expired or was "
+			       "copied incompletely. Ask the administrator of "
+			       "this mail server for a new one.");
 		break;
 	case OAUTHD_LINK_NO_STATE:
-		add_heading(&buf, "This sign-in cannot be completed");
-		add_paragraph(&buf, "It took longer than ten minutes, was "
-			      "finished before, or was started in another "
-			      "browser. Open the link that you were given once "
-			      "more, in the browser in which you sign in.");
-		add_again(&buf, again_url, "Start again");
+		html_begin(&buf, "This sign-in cannot be completed", NULL);
+		html_paragraph(&buf, "It took longer than ten minutes, was "
+			       "finished before, or was started in another "
+			       "browser. Open the link that you were given "
+			       "once more, in the browser in which you sign "
+			       "in.");
 		break;
 	case OAUTHD_LINK_REFUSED:
-		page_r->status = 403;
-		page_refused(&buf, fail, again_url);
+		status = 403;
+		page_refused(&buf, end);
+		break;
+	case OAUTHD_LINK_NEEDS_CONSENT:
+		status = round > 0 ? 200 : 403;
+		page_consent(&buf, end, round);
 		break;
 	case OAUTHD_LINK_WRONG_ACCOUNT:
-		page_r->status = 403;
-		page_wrong_account(&buf, address, username, again_url);
+		status = 403;
+		page_wrong_account(&buf, end);
 		break;
 	case OAUTHD_LINK_FAILED:
-		page_r->status = 502;
-		add_heading(&buf, "The account could not be linked just now");
-		add_paragraph(&buf, fail->message);
-		add_again(&buf, again_url, "Try again");
+		status = 502;
+		html_begin(&buf, "The account could not be linked just now",
+			   NULL);
+		html_failure(&buf, &end->fail);
+		html_button(&buf, end->again_url, "Try again");
 		break;
 	}
-	msnet_buf_add(&buf, PAGE_TAIL);
-	page_r->html = msnet_buf_steal(&buf);
+	page_finish(page_r, status, &buf);
 }
 
-void oauthd_page_not_found(struct oauthd_page *page_r)
+void oauthd_page_admin_returned(struct oauthd_page *page_r, bool granted)
 {
 	struct msnet_buf buf = { 0 };
 
-	add_heading(&buf, "There is nothing here");
-	add_paragraph(&buf, "Open the link that you were given by the "
-		      "administrator of this mail server.");
-	msnet_buf_add(&buf, PAGE_TAIL);
-	page_r->status = 404;
-	page_r->html = msnet_buf_steal(&buf);
+	html_begin(&buf, granted ? "Thank you" : "Nothing was changed", NULL);
+	html_paragraph(&buf, granted ?
+		"Users of your organisation can now link their mailboxes. The "
+		"page of the user who asked you goes on by itself. You can "
+		"close this page." :
+		"The consent was not given. The link that you were sent can be "
+		"opened again.");
+	page_finish(page_r, 200, &buf);
+}
+
+void oauthd_page_http_error(struct oauthd_page *page_r, unsigned int status)
+{
+	struct msnet_buf buf = { 0 };
+
+	html_begin(&buf, status == 404 ? "There is nothing here" :
+		   "This request makes no sense", NULL);
+	html_paragraph(&buf, "Open the link that you were given by the "
+		       "administrator of this mail server.");
+	page_finish(page_r, status, &buf);
 }

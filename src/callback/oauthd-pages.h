@@ -10,11 +10,16 @@ struct oauthd_page {
 	char *html;		/* heap */
 };
 
-/* The end of a sign-in. Texts may be NULL. */
+/* What will happen, and the button that starts it. */
+void oauthd_page_start(struct oauthd_page *page_r, const char *address,
+		       const char *invitation, const char *public_url);
+/* The end of a sign-in. round: how often the page for those who wait for an
+   administrator has come back by itself. */
 void oauthd_page_result(struct oauthd_page *page_r,
-			enum oauthd_link_result result, const char *address,
-			const char *username, const char *again_url,
-			const struct mstoken_failure *fail);
-void oauthd_page_not_found(struct oauthd_page *page_r);
+			const struct oauthd_link_end *end, unsigned int round);
+/* The administrator is back from the consent page. */
+void oauthd_page_admin_returned(struct oauthd_page *page_r, bool granted);
+/* A request that is none: 400, 404, 405, 413. */
+void oauthd_page_http_error(struct oauthd_page *page_r, unsigned int status);
 
 #endif

@@ -78,18 +78,82 @@ check_finish(struct oauthd_links *links, const char *state, const char *cookie,
 		.state = state, .cookie = cookie, .error = error,
 		.error_description = "AADSTS65004: <script>\r\n"
 	};
-	char *address, *username, *again_url;
-	struct mstoken_failure fail;
+	struct oauthd_link_end end;
 	struct oauthd_page page;
 
-	T_CHECK(oauthd_links_finish(links, &cb, &address, &username,
-				    &again_url, &fail) == want);
-	oauthd_page_result(&page, want, address, username, again_url, &fail);
+	oauthd_links_finish(links, &cb, &end);
+	T_CHECK(end.result == want);
+	/* who cannot show the cookie learns nothing */
+	T_CHECK((end.again_url == NULL) == (want == OAUTHD_LINK_NO_STATE));
+	oauthd_page_result(&page, &end, 0);
 	T_CHECK(page.status >= 400 && strstr(page.html, "<script") == NULL);
+	if (want == OAUTHD_LINK_NEEDS_CONSENT) {
+		T_CHECK(strstr(page.html, "https://login.example/organizations"
+			"/v2.0/adminconsent?client_id=app&amp;") != NULL);
+		T_CHECK(strstr(page.html, "AADSTS65004") != NULL);
+		T_CHECK(strstr(page.html, "http-equiv=\"refresh\"") != NULL);
+	}
 	free(page.html);
-	free(address);
-	free(username);
-	free(again_url);
+	oauthd_link_end_deinit(&end);
+}
+
+/* every page the login host may bring about is whole and has no script */
+static void test_pages(void)
+{
+	const struct mstoken_aadsts *entry;
+	char address[] = "<a&b>@c", url[] = "https://mail.example/start?i=x";
+	struct oauthd_link_end end = { .address = address, .again_url = url };
+	struct oauthd_page page;
+	unsigned int status;
+	char text[32];
+
+	for (entry = mstoken_aadsts_table(); entry->code != 0; entry++) {
+		snprintf(text, sizeof(text), "AADSTS%u: x", entry->code);
+		mstoken_failure_from_error(&end.fail, "invalid_grant", text);
+		end.result = OAUTHD_LINK_REFUSED;
+		oauthd_page_result(&page, &end, 0);
+		snprintf(text, sizeof(text), "AADSTS%u", entry->code);
+		T_CHECK_CASE(text, strstr(page.html, text) != NULL);
+		T_CHECK_CASE(text, strstr(page.html, "<dt>Who</dt>") != NULL);
+		T_CHECK_CASE(text, strstr(page.html, "</html>") != NULL);
+		free(page.html);
+	}
+	end.result = OAUTHD_LINK_WRONG_ACCOUNT;
+	oauthd_page_result(&page, &end, 0);
+	T_CHECK(strstr(page.html, "&lt;a&amp;b&gt;@c") != NULL);
+	free(page.html);
+	oauthd_page_start(&page, address, "\"><x", "https://mail.example");
+	T_CHECK(strstr(page.html, "value=\"&quot;&gt;&lt;x\"") != NULL);
+	free(page.html);
+	for (status = 400; status < 406; status++) {
+		oauthd_page_http_error(&page, status);
+		T_CHECK(page.status == status && page.html != NULL);
+		free(page.html);
+	}
+}
+
+static void test_waiting(struct oauthd_links *links, const char *secret)
+{
+	struct oauthd_link_end end;
+	char state[256];
+
+	T_CHECK(!oauthd_links_should_try(links, secret, 1));
+	/* without a hint it tries from time to time */
+	T_CHECK(oauthd_links_should_try(links, secret, 8));
+	oauthd_links_describe_wait(links, secret, &end);
+	T_CHECK(end.result == OAUTHD_LINK_NEEDS_CONSENT);
+	snprintf(state, sizeof(state), "%s", param(end.admin_url, "state="));
+	T_CHECK(strstr(end.admin_url, secret) == NULL);
+	oauthd_link_end_deinit(&end);
+	oauthd_links_admin_returned(links, "wrong");
+	T_CHECK(!oauthd_links_should_try(links, secret, 1));
+	oauthd_links_admin_returned(links, state);
+	T_CHECK(oauthd_links_should_try(links, secret, 1));
+	/* a hint is good for one try */
+	T_CHECK(!oauthd_links_should_try(links, secret, 1));
+	oauthd_links_describe_wait(links, "wrong", &end);
+	T_CHECK(end.result == OAUTHD_LINK_NO_INVITATION);
+	oauthd_link_end_deinit(&end);
 }
 
 static void test_flow(struct oauthd *oauthd)
@@ -101,9 +165,9 @@ static void test_flow(struct oauthd *oauthd)
 	T_CHECK(oauthd_links_invite(links, "a@b", &link) == 0);
 	snprintf(secret, sizeof(secret), "%s", param(link, "i="));
 	free(link);
-	T_CHECK(oauthd_links_start(links, "wrong", &url, &cookie) ==
+	T_CHECK(oauthd_links_start(links, "wrong", false, &url, &cookie) ==
 		OAUTHD_LINK_NO_INVITATION);
-	T_CHECK(oauthd_links_start(links, secret, &url, &cookie) ==
+	T_CHECK(oauthd_links_start(links, secret, false, &url, &cookie) ==
 		OAUTHD_LINK_OK);
 	T_CHECK(strstr(url, "login_hint=a%40b") != NULL);
 	T_CHECK(strstr(url, "response_mode=form_post") != NULL);
@@ -116,16 +180,18 @@ static void test_flow(struct oauthd *oauthd)
 	free(url);
 	free(cookie);
 	/* cancelled: the invitation may be used again */
-	T_CHECK(oauthd_links_start(links, secret, &url, &cookie) ==
+	T_CHECK(oauthd_links_start(links, secret, false, &url, &cookie) ==
 		OAUTHD_LINK_OK);
 	check_finish(links, param(url, "state="), cookie, "access_denied",
-		     OAUTHD_LINK_REFUSED);
+		     OAUTHD_LINK_NEEDS_CONSENT);
 	free(url);
 	free(cookie);
-	T_CHECK(oauthd_links_start(links, secret, &url, &cookie) ==
+	T_CHECK(oauthd_links_start(links, secret, false, &url, &cookie) ==
 		OAUTHD_LINK_OK);
 	free(url);
 	free(cookie);
+
+	test_waiting(links, secret);
 
 	link = oauthd_links_relink_url(links, "c@d");
 	again = oauthd_links_relink_url(links, "C@D");
@@ -146,6 +212,7 @@ int main(void)
 	oauthd.store = mstoken_store_open(":memory:", oauthd.seal, "app",
 					  &error);
 	test_own_address();
+	test_pages();
 	test_flow(&oauthd);
 	mstoken_store_close(&oauthd.store);
 	mstoken_seal_close(&oauthd.seal);
