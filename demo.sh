@@ -65,10 +65,12 @@ done
 
 for port in "$imap_port" "$http_port" ${submission_port:+"$submission_port"}; do
 	case $port in
-	*[!0-9]*) die "not a port: $port" 64;;
+	*[!0-9]*|??????*) die "not a port: $port" 64;;
 	esac
 	[ "$port" -ge 1 ] && [ "$port" -le 65535 ] || die "not a port: $port" 64
 done
+[ "$imap_port" != "$http_port" ] ||
+	die "--imap-port and --http-port are the same: $imap_port" 64
 case $user in
 *@*) ;;
 *) die "--user must be an address: $user" 64;;
@@ -77,7 +79,8 @@ case $user$password in
 *[:[:space:]]*) die "--user and --password without blanks and colons" 64;;
 esac
 for file in "$ca_file" "$secret_file" "$dovecot_conf"; do
-	[ -z "$file" ] || [ -r "$file" ] || die "cannot read $file"
+	[ -z "$file" ] || { [ -r "$file" ] && [ ! -d "$file" ]; } ||
+		die "cannot read $file"
 done
 if [ -n "$graph_url" ]; then
 	login_url=${login_url:-https://login.microsoftonline.com}
@@ -91,6 +94,12 @@ if [ -n "$graph_url" ]; then
 elif [ -n "$login_url$client_id$secret_file" ]; then
 	die "--login-url, --client-id and --client-secret-file need --graph-url" 64
 fi
+case $dir in
+*[[:space:]]*) die "--dir without blanks: $dir" 64;;
+/*|"") ;;
+*) dir=$PWD/$dir;;
+esac
+[ ${#dir} -le 70 ] || die "--dir is too long for UNIX sockets: $dir" 64
 for port in "$imap_port" "$http_port"; do
 	if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
 		die "port $port is taken (choose another by --imap-port, --http-port)"
@@ -98,6 +107,9 @@ for port in "$imap_port" "$http_port"; do
 done
 [ -z "$submission_port" ] ||
 	echo "note: sending mail is not offered yet, --submission-port is ignored"
+
+# Dovecot makes user names lower case
+account=${user,,}
 
 # from here on there is something to clean up
 
@@ -115,10 +127,9 @@ if [ -z "$dir" ]; then
 	dir=$(mktemp -d /tmp/msgraph.XXXXXX) || die "no temporary directory"
 	temporary=$dir
 else
-	mkdir -p "$dir" || die "cannot make $dir"
+	mkdir -p "$dir" 2>/dev/null && [ -w "$dir" ] || die "cannot make $dir"
 	dir=$(cd "$dir" && pwd)
 fi
-[ ${#dir} -le 70 ] || die "--dir is too long for UNIX sockets: $dir"
 chmod 755 "$dir"
 
 packages=$PACKAGES_BUILD
@@ -203,8 +214,8 @@ wait_for "msgraph-oauthd" "$dir/oauthd.log" ready $!
 
 ctl() { "$tree/src/tool/msgraphctl" --socket "$dir/broker.sock" "$@"; }
 
-if ! ctl probe "$user" >/dev/null 2>&1; then
-	link=$(ctl link "$user") || die "no link could be made"
+if ! ctl probe "$account" >/dev/null 2>&1; then
+	link=$(ctl link "$account") || die "no link could be made"
 	if [ -n "$simulator" ]; then
 		echo "linking $user"
 		/usr/bin/python3 - "$link" "$dir/ca.pem" <<'END' || die "linking failed"
@@ -218,7 +229,7 @@ sys.exit(0 if browser.open(page, form.encode()).status == 200 else 1)
 END
 	else
 		echo "LINK $link"
-		until ctl status "$user" >/dev/null 2>&1; do sleep 0.5; done
+		until ctl status "$account" >/dev/null 2>&1; do sleep 0.5; done
 	fi
 fi
 
@@ -229,8 +240,8 @@ ln -s /usr/lib/dovecot/modules/* "$dir/modules/"
 cp "$tree/plugin/.libs/lib20_msgraph_plugin.so" "$dir/modules/"
 chmod -R a+rX "$dir/modules"
 [ "$(id -u)" != 0 ] || chown -R "$uid:$gid" "$dir/mail"
-printf '%s:{PLAIN}%s:%s:%s::%s::\n' "$user" "$password" "$uid" "$gid" \
-	"$dir/mail/$user" > "$dir/passwd"
+printf '%s:{PLAIN}%s:%s:%s::%s::\n' "$account" "$password" "$uid" "$gid" \
+	"$dir/mail/$account" > "$dir/passwd"
 [ "$(id -u)" != 0 ] || chown dovecot "$dir/passwd"
 cat > "$dir/dovecot.conf" <<END
 base_dir = $dir/run
