@@ -255,6 +255,7 @@ first_valid_uid = 1
 mail_plugin_dir = $dir/modules
 mail_plugins = msgraph
 mail_location = msgraph:~/msgraph
+imap_fetch_failure = no-after
 service imap-login {
   inet_listener imap {
     port = $imap_port

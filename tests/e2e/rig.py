@@ -210,6 +210,7 @@ first_valid_uid = {MAIL_UID}
 mail_plugin_dir = {modules}
 mail_plugins = msgraph
 mail_location = msgraph:~/msgraph
+imap_fetch_failure = no-after
 mail_log_prefix = "%s(%u)<%p>: "
 default_internal_user = dovecot
 default_login_user = dovenull

@@ -7,14 +7,14 @@ import imaplib
 import os
 import random
 import re
-import subprocess
 import threading
 import time
 
 import pytest
 
 from imaptools import MESSAGE, bodies, ok
-from rig import PASSWORD, Rig
+from rig import Rig
+
 
 @pytest.fixture(scope="module")
 def rig():
@@ -442,102 +442,6 @@ def test_switches(rig):
         rig.sim("switch", **{name: default})
 
 
-def test_interleaved(rig):
-    """Random changes by IMAP and by others: the end is the same."""
-    rng = random.Random(7)
-    conn = rig.imap("bob@example.com")
-    bob = {"user": "bob@example.com"}
-    ok(conn.select())
-
-    def inbox():
-        return rig.messages("bob@example.com", "inbox")
-
-    for step in range(50):
-        msg = rng.choice(inbox())
-        rng.choice([
-            lambda: rig.sim("deliver", **bob),
-            lambda: rig.sim("patch", id=msg["id"], isRead=rng.random() < .5,
-                            **bob),
-            lambda: rig.sim("patch", id=msg["id"], flag="flagged", **bob),
-            lambda: rig.sim("delete", id=msg["id"], **bob)
-            if len(inbox()) > 6 else None])()
-        count = int(conn.response("EXISTS")[1][-1] or 1)
-        seq = str(rng.randint(1, max(1, min(count, len(inbox()) - 1))))
-        rng.choice([
-            lambda: conn.store(seq, "+FLAGS", "(\\Flagged)"),
-            lambda: conn.store(seq, "-FLAGS", "(\\Seen)"),
-            lambda: conn.append("INBOX", "(\\Seen)", None,
-                                MESSAGE % (1000 + step)),
-            lambda: conn.copy(seq, "INBOX"),
-            lambda: (conn.store(seq, "+FLAGS", "(\\Deleted)"),
-                     conn.expunge())])()
-        conn.noop()
-        conn.untagged_responses.setdefault("EXISTS", [b"1"])
-        ok(conn.select())
-    ok(conn.select())
-    seen = sorted((b"\\Seen" in line, b"\\Flagged" in line)
-                  for line in ok(conn.fetch("1:*", "(FLAGS)")))
-    assert seen == sorted((m["isRead"], m["flag"] == "flagged")
-                          for m in inbox())
-    uids = re.findall(rb"UID (\d+)", b" ".join(ok(conn.fetch("1:*",
-                                                             "(UID)"))))
-    assert len(uids) == len(set(uids)) == len(inbox())
-    conn.logout()
-
-
-def test_mbsync(rig, tmp_path):
-    store = tmp_path / "Maildir"
-    store.mkdir()
-    conf = tmp_path / "mbsyncrc"
-    conf.write_text(f"""
-IMAPAccount a
-Host 127.0.0.1
-Port {rig.imap_port}
-User bob@example.com
-Pass {PASSWORD}
-SSLType None
-AuthMechs LOGIN
-
-IMAPStore far
-Account a
-
-MaildirStore near
-Path {store}/
-Inbox {store}/INBOX
-SubFolders Verbatim
-
-Channel c
-Far :far:
-Near :near:
-Patterns INBOX
-Create Near
-Expunge Both
-SyncState *
-""")
-
-    def mbsync():
-        return subprocess.run(["mbsync", "-c", str(conf), "c"], timeout=120,
-                              stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True)
-
-    def local():
-        return sorted(glob.glob(f"{store}/INBOX/*/*"))
-
-    assert mbsync().returncode == 0
-    inbox = rig.messages("bob@example.com", "inbox")
-    assert len(local()) == len(inbox)
-    rig.sim("log/clear")
-    assert mbsync().returncode == 0
-    assert not [e for e in rig.requests() if "value" in e["path"]]
-    os.remove(local()[0])
-    with open(f"{store}/INBOX/new/1.local", "wb") as f:
-        f.write(MESSAGE % 555)
-    assert mbsync().returncode == 0
-    after = rig.messages("bob@example.com", "inbox")
-    assert len(after) == len(inbox)
-    assert any(m["internetMessageId"] == "<555@example.net>" for m in after)
-
-
 def test_dead_token_and_no_graph():
     rig = Rig(sim_args=["--sample"]).start()
     try:
@@ -567,5 +471,3 @@ def test_dead_token_and_no_graph():
         assert "0.AX" not in out and "the-client-secret" not in out
     finally:
         rig.close()
-
-

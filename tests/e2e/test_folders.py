@@ -1,0 +1,172 @@
+"""Folders of a German mailbox: roles, odd names, trees."""
+
+import pytest
+
+from imaptools import bodies, command, ok, quoted
+from rig import Rig, wait_for
+
+
+@pytest.fixture(scope="module")
+def rig():
+    rig = Rig(sim_args=["--sample", "--locale", "de"],
+              settings={"msgraph_poll_interval": "1s"}).start()
+    yield rig
+    errors = rig.log_errors()
+    rig.close()
+    assert errors == []
+
+
+@pytest.fixture
+def imap(rig):
+    conn = rig.imap()
+    yield conn
+    conn.logout()
+
+
+def paths(rig):
+    return {f["path"] for f in rig.sim("state")["folders"]}
+
+
+def listed(conn, *args):
+    return [line.decode().split(' "/" ', 1)[1].strip('"')
+            for line in ok(conn.list(*args)) if line]
+
+
+@pytest.mark.parametrize("name", [
+    "Straße", "日本", "smile \U0001f600", "tilde ~", "a & b", "100%", "star*",
+    "with  two", "plus+minus-", "a.b.c", "(round) [square] {curly}", "'quote'",
+    "comma, semi; colon:", "#hash"])
+def test_round_trip_of_a_name(rig, imap, name):
+    """Made here, it has this name there, and takes part in everything."""
+    ok(imap.create(quoted(name)))
+    assert name in paths(rig)
+    ok(imap.create(quoted(name + "/child")))
+    assert f"{name}/child" in paths(rig)
+    assert quoted(name).strip('"') in listed(imap)
+    ok(imap.append(quoted(name), None, None, b"Subject: x\r\n\r\ny\r\n"))
+    assert b"MESSAGES 1" in ok(imap.status(quoted(name), "(MESSAGES)"))[0]
+    ok(imap.select(quoted(name)))
+    assert len(bodies(imap)) == 1
+    ok(imap.close())
+    ok(imap.subscribe(quoted(name)))
+    assert any(quoted(name).strip('"').encode() in line
+               for line in ok(imap.lsub()))
+    ok(imap.unsubscribe(quoted(name)))
+    ok(imap.delete(quoted(name + "/child")))
+    ok(imap.delete(quoted(name)))
+    assert name not in paths(rig)
+
+
+@pytest.mark.parametrize("name", [
+    "über/unter", "50%", "*", "\U0001f680 rocket", "~", ".dot", "INBOX",
+    "a\\b", 'quo"te', "tail."])
+def test_folder_of_others(rig, imap, name):
+    """Whatever it is called, it is listed once and can be opened."""
+    before = set(listed(imap))
+    ident = rig.sim("folder", op="create", path="Other")["id"]
+    rig.sim("folder", op="rename", path="Other", name=name)
+    rig.sim("deliver", folder=ident, count=2)
+    new = []
+
+    def appeared():
+        new[:] = set(listed(imap)) - before
+        return len(new) == 1
+
+    wait_for("folder", appeared)
+    ok(imap.select(f'"{new[0]}"'))
+    assert len(bodies(imap)) == 2
+    ok(imap.unselect())
+    ok(imap.delete(f'"{new[0]}"'))
+    wait_for("folder", lambda: set(listed(imap)) == before)
+
+
+def test_roles_not_names(rig, imap):
+    lines = b"\n".join(ok(imap.list())).decode().splitlines()
+    roles = {use: [l for l in lines if "\\" + use in l.split(")")[0]]
+             for use in ("Drafts", "Sent", "Trash", "Junk", "Archive")}
+    assert {use: len(found) for use, found in roles.items()} == \
+        dict.fromkeys(roles, 1)
+    # somebody renames it: it is still the one
+    rig.sim("folder", op="rename", path="Archiv", name="Keller")
+    wait_for("the new name", lambda: any(
+        "\\Archive" in l and "Keller" in l for l in
+        b"\n".join(ok(imap.list())).decode().splitlines()))
+    rig.sim("folder", op="rename", path="Keller", name="Archiv")
+
+
+def test_rename_across_parents(rig, imap):
+    for name in ("Tree", "Tree/a", "Tree/a/b", "Wood"):
+        ok(imap.create(name))
+    ok(imap.append("Tree/a/b", None, None, b"Subject: deep\r\n\r\ny\r\n"))
+    ok(imap.select("Tree/a/b"))
+    validity = imap.response("UIDVALIDITY")[1]
+    uids = ok(imap.uid("SEARCH", "ALL"))
+    ok(imap.unselect())
+    ok(imap.rename("Tree/a", "Wood/z"))
+    assert {"Wood/z", "Wood/z/b"} <= paths(rig)
+    ok(imap.select("Wood/z/b"))
+    assert imap.response("UIDVALIDITY")[1] == validity
+    assert ok(imap.uid("SEARCH", "ALL")) == uids
+    ok(imap.unselect())
+    assert command(imap, "RENAME", "Wood/z", "Tree")[0] == "NO"
+    ok(imap.create("New/With/Parents"))
+    assert "New/With/Parents" in paths(rig)
+
+
+def test_others_move_a_folder(rig, imap):
+    ok(imap.create("Walker"))
+    ok(imap.append("Walker", None, None, b"Subject: w\r\n\r\ny\r\n"))
+    ok(imap.select("Walker"))
+    validity = imap.response("UIDVALIDITY")[1]
+    rig.sim("folder", op="create", path="Home")
+    rig.sim("folder", op="move", path="Walker", to="Home")
+    wait_for("moved", lambda: "Home/Walker" in listed(imap))
+    ok(imap.noop())
+    assert len(bodies(imap)) == 1
+    ok(imap.select("Home/Walker"))
+    assert imap.response("UIDVALIDITY")[1] == validity
+    ok(imap.unselect())
+
+
+def test_status_and_search(rig, imap):
+    ok(imap.create("Search"))
+    rig.sim("deliver", folder="Search", count=5, mime=(
+        "From: Zoë <zoe@example.org>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?="
+        "\r\nDate: Tue, 01 Sep 2020 10:00:00 +0200\r\n\r\nneedle\r\n"))
+    status = ok(imap.status("Search", "(MESSAGES UNSEEN UIDNEXT)"))[0]
+    assert b"MESSAGES 5" in status and b"UNSEEN 5" in status
+    ok(imap.select("Search"))
+    ok(imap.store("2:3", "+FLAGS", "(\\Seen \\Flagged tag)"))
+
+    def found(*args):
+        return len(ok(imap.uid("SEARCH", *args))[0].split())
+
+    assert found("SEEN") == 2 and found("UNSEEN") == 3
+    assert found("KEYWORD", "tag") == 2 and found("FLAGGED") == 2
+    assert found("SENTON", "1-Sep-2020") == 5
+    assert found("BODY", "needle") == 5 and found("BODY", "hay") == 0
+    assert found("FROM", "zoe@example.org") == 5
+    assert found("UID", "1:2") == 2 and found("OR", "SEEN", "UID", "1") == 3
+    imap.literal = "Grüße".encode()
+    assert found("CHARSET", "UTF-8", "SUBJECT") == 5
+    assert b"UNSEEN 3" in ok(imap.status("Search", "(UNSEEN)"))[0]
+
+
+def test_idle_tells_everything(rig, imap):
+    ok(imap.create("Idle"))
+    rig.sim("deliver", folder="Idle", count=3)
+    ok(imap.select("Idle"))
+    messages = rig.messages(folder="Idle")
+    imap.send(b"x IDLE\r\n")
+    assert b"idling" in imap.readline()
+    imap.sock.settimeout(30)
+    rig.sim("deliver", folder="Idle", count=1)
+    rig.sim("patch", id=messages[0]["id"], flag="flagged")
+    rig.sim("delete", id=messages[1]["id"])
+    seen = b""
+    while not all(word in seen for word in
+                  (b"EXISTS", b"EXPUNGE", b"\\Flagged")):
+        seen += imap.readline()
+    imap.send(b"DONE\r\n")
+    while not imap.readline().startswith(b"x OK"):
+        pass

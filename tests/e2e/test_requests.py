@@ -1,0 +1,103 @@
+"""What the commands cost in requests (docs: the budget), and manners."""
+
+import threading
+
+import pytest
+
+from imaptools import MESSAGE, by_uid, command, ok
+from rig import Rig
+
+COUNT = 100
+
+
+@pytest.fixture(scope="module")
+def rig():
+    rig = Rig(sim_args=["--generate", "300"],
+              settings={"msgraph_poll_interval": "60s"}).start()
+    yield rig
+    errors = rig.log_errors()
+    rig.close()
+    assert errors == []
+
+
+@pytest.fixture
+def imap(rig):
+    conn = rig.imap()
+    ok(conn.select())
+    yield conn
+    conn.logout()
+
+
+def cost(rig, what):
+    rig.sim("log/clear")
+    what()
+    return rig.requests()
+
+
+def writes(requests):
+    return [e for e in requests if e["method"] != "GET"]
+
+
+def test_listing_costs_nothing(rig, imap):
+    assert cost(rig, lambda: ok(imap.fetch(
+        "1:*", "(FLAGS ENVELOPE INTERNALDATE)"))) == []
+    assert cost(rig, lambda: ok(imap.search(None, "UNSEEN"))) == []
+    assert cost(rig, lambda: ok(imap.search(None, "FROM", "person1"))) == []
+
+
+def test_select_costs_one(rig, imap):
+    assert len(cost(rig, lambda: ok(imap.select()))) == 1
+    assert len(cost(rig, lambda: ok(imap.noop()))) == 1
+    other = rig.imap()
+    assert len(cost(rig, lambda: ok(other.select()))) == 1
+    other.logout()
+
+
+def test_batches_of_twenty(rig, imap):
+    ok(imap.create("Batch"))
+    some = f"1:{COUNT}"
+    batches = -(-COUNT // 20)
+    store = cost(rig, lambda: ok(imap.store(some, "+FLAGS", "(\\Flagged)")))
+    assert len(store) == batches
+    copied = cost(rig, lambda: ok(imap.copy(some, "Batch")))
+    assert len(writes(copied)) == batches and len(copied) <= batches + 2
+    moved = cost(rig, lambda: ok(command(imap, "MOVE", some, "Batch")))
+    assert len(writes(moved)) == batches and len(moved) <= batches + 2
+    # where each message is now is asked first: immutable ids survive moves
+    ok(imap.store(some, "+FLAGS.SILENT", "(\\Deleted)"))
+    gone = cost(rig, lambda: ok(imap.expunge()))
+    assert len(writes(gone)) <= 2 * batches and len(gone) <= 2 * batches + 1
+    assert len(rig.messages(folder="Batch")) == 2 * COUNT
+    assert len(rig.messages(folder="inbox")) == 300 - 2 * COUNT
+
+
+def test_four_in_flight(rig):
+    """Several sessions at once never have more than four requests running,
+    and nobody is throttled for it."""
+    rig.sim("folder", op="create", path="Busy")
+    rig.sim("deliver", folder="Busy", count=40)
+    rig.sim("settings", latency=20)
+    failures = []
+
+    def session(n):
+        try:
+            conn = rig.imap()
+            ok(conn.select("Busy"))
+            assert len(by_uid(conn, "BODY.PEEK[]")) >= 40
+            ok(conn.store(f"{n * 8 + 1}:{n * 8 + 8}", "+FLAGS", "(\\Seen)"))
+            ok(conn.append("Busy", None, None, MESSAGE % (800 + n)))
+            conn.logout()
+        except Exception as err:      # shown by the assertion below
+            failures.append(err)
+
+    threads = [threading.Thread(target=session, args=(n,)) for n in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rig.sim("settings", latency=0)
+    assert failures == []
+    stats = rig.sim("stats")
+    assert max(stats["max_in_flight"].values()) == 4
+    assert stats["throttled"] == 0
+    assert len(rig.messages(folder="Busy")) == 45
