@@ -62,7 +62,8 @@ void msgraph_compat_get_list_settings(const struct mail_namespace *ns,
 #  define msgraph_compat_subscriptions_iter_init(list, patterns, flags) NULL
 #  define msgraph_compat_subscriptions_iter_next(ctx) NULL
 #  define msgraph_compat_subscriptions_iter_deinit(ctx) (-1)
-#  define msgraph_compat_set_subscription_flags(list, vname, flags)
+#  define msgraph_compat_set_subscription_flags(list, vname, flags) \
+	do { } while (0)
 #endif
 
 #endif

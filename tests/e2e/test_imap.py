@@ -255,7 +255,7 @@ def test_other_session_sees_it_first(rig, imap):
                     lambda: imap._simple_command("MOVE", "3:4", "First")):
         answers = []
         rig.sim("fault", method="POST", path="(messages|batch)$", delay=1,
-                inner=False)
+                phase="after", inner=False)
         thread = threading.Thread(target=lambda: answers.append(command()))
         thread.start()
         time.sleep(0.5)

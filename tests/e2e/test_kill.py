@@ -59,7 +59,8 @@ def shown(conn, name):
 def run_and_kill(rig, conn, command, number):
     """True if the command was killed when its request number had taken effect,
     False if it had ended before."""
-    rig.sim("fault", delay=HELD_SECS, skip=number, inner=False, path="^/v1.0")
+    rig.sim("fault", phase="after", delay=HELD_SECS, skip=number, inner=False,
+            path="^/v1.0")
 
     def run():
         try:

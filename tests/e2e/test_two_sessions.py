@@ -74,7 +74,8 @@ def test_message_read_while_it_is_being_stored(rig):
     one, two = rig.imap(), rig.imap()
     ok(one.create("Busy"))
     ok(two.select("Busy"))
-    rig.sim("fault", method="POST", path="messages$", delay=3)
+    rig.sim("fault", method="POST", path="messages$", phase="after",
+            delay=3)
     raw, answers = b"Subject: busy\r\nX-Own: 1\r\n\r\nOur text\r\n", []
     thread = threading.Thread(target=lambda: answers.append(
         one.append("Busy", None, None, raw)))

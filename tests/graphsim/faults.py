@@ -27,8 +27,9 @@ class Faults:
 
     def _find(self, req, phase):
         for fault in self.active:
-            kind = "delay" if fault.get("delay") else \
-                fault.get("phase", "before")
+            kind = fault.get("phase", "before")
+            if fault.get("delay"):
+                kind = "delay " + kind
             if kind != phase or fault["count"] <= 0:
                 continue
             if "inner" in fault and \
@@ -58,9 +59,9 @@ class Faults:
         raise Error(fault.get("status", 503), fault.get("code", ""),
                     fault.get("message", ""), headers)
 
-    def delay(self, req):
-        """Seconds to wait before anything happens."""
-        fault = self._find(req, "delay")
+    def delay(self, req, phase):
+        """Seconds to wait before anything happens, or before the answer."""
+        fault = self._find(req, "delay " + phase)
         return fault["delay"] if fault else 0
 
     def before(self, req):

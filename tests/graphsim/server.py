@@ -36,13 +36,13 @@ async def _admitted(sim, req, inner):
     if req.method == "PATCH":
         sim.patching.add(req.path)
     try:
-        delay = sim.faults.delay(req)
-        if delay:
-            await asyncio.sleep(delay)
+        await asyncio.sleep(sim.faults.delay(req, "before"))
         if busy:
             raise Error(412, "ErrorIrresolvableConflict", "The send or "
                         "update operation could not be performed.")
-        return _batched(sim, req) if inner else sim.run(req)
+        answer = _batched(sim, req) if inner else sim.run(req)
+        await asyncio.sleep(sim.faults.delay(req, "after"))
+        return answer
     finally:
         if not busy:
             sim.patching.discard(req.path)
