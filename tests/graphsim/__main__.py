@@ -82,10 +82,10 @@ async def serve(opt, sim):
     runner = web.AppRunner(make_app(sim), access_log=None)
     await runner.setup()
     await web.SockSite(runner, sock, ssl_context=context).start()
-    print(f"GRAPHSIM READY url={sim.url}", flush=True)
     stop = asyncio.Event()
     for sig in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sig, stop.set)
+    print(f"GRAPHSIM READY url={sim.url}", flush=True)
     await stop.wait()
     await runner.cleanup()
 

@@ -111,7 +111,7 @@ def run(sim, outer):
     except (ValueError, KeyError, TypeError):
         raise _bad("Invalid batch payload format.")
     _check(items)
-    late = len(items) - int(sim.switches["batch_throttle"])
+    late = max(1, len(items) - int(sim.switches["batch_throttle"]))
     status, answers = {}, []
     for number, item in enumerate(items):
         answer = _inner(sim, outer, item, status, number >= late)

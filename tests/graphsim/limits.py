@@ -45,9 +45,10 @@ class Limits:
         return "app" if self.sim.switches["concurrency_scope"] == "app" \
             else box.address
 
-    @staticmethod
-    def weight(inner):
-        return max(1, min(_BATCH_PARALLEL, inner))
+    def weight(self, inner):
+        """Slots that a request takes; a batch runs in those there are."""
+        most = min(_BATCH_PARALLEL, int(self.sim.switches["concurrency"]))
+        return max(1, min(most, inner))
 
     def enter(self, box, inner):
         """inner: requests of a batch, 0 = no batch. Raises Error(429)."""

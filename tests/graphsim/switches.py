@@ -43,7 +43,8 @@ SWITCHES = {
     "window_bytes": ("150000000", "S28 bytes written in 5 minutes"),
     "retry_after": ("seconds", "S28 form: seconds, fraction, date, absent"),
     "batch": ("yes", "$batch: yes, missing"),
-    "batch_throttle": ("0", "S31 the last N of a batch get 429"),
+    "batch_throttle": ("0", "S31 the last N of a batch get 429, never "
+                       "the first"),
     "upload_host": ("same", "upload URLs on: same, other"),
     "text_alternative": ("kept", "S19 the plain text beside HTML: kept, "
                          "rewritten"),

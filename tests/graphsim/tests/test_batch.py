@@ -89,6 +89,7 @@ def test_throttle_by_switch(sim, graph):
     assert [out[i]["status"] for i in "abcd"] == [200, 200, 429, 429]
     assert out["d"]["headers"]["Retry-After"] == "1"
     assert out["d"]["body"]["error"]["code"] == "ApplicationThrottled"
+    assert run(graph, [step("a")])["a"]["status"] == 200
 
 
 def test_missing_by_switch(sim, graph):

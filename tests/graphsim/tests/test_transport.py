@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+HELD = 1.0                            # seconds; long enough on a busy machine
+
 
 @pytest.fixture
 def ask(served):
@@ -111,7 +113,7 @@ def parallel(ask, count, *request):
 
 
 def test_the_fifth_in_flight(sim, ask):
-    sim.latency = 0.4
+    sim.latency = HELD
     assert parallel(ask, 4, "GET", "/me") == [200] * 4
     assert parallel(ask, 6, "GET", "/me") == [200] * 4 + [429] * 2
     assert sim.limits.throttled == 2
@@ -119,7 +121,7 @@ def test_the_fifth_in_flight(sim, ask):
 
 
 def test_a_batch_takes_four(sim, ask):
-    sim.latency = 0.4
+    sim.latency = HELD
     items = {"requests": [{"id": str(n), "method": "GET", "url": "/me"}
                           for n in range(9)]}
     assert parallel(ask, 2, "POST", "/$batch", items) == [200, 429]
@@ -131,7 +133,7 @@ def test_concurrency_scope_by_switch(served, sim, ask, scope, want):
     sim.switches.update(concurrency="1", concurrency_scope=scope)
     bob = served.graph(served.sign_in(
         login_hint="bob@example.com")["access_token"])
-    sim.latency = 0.4
+    sim.latency = HELD
     turn = iter((ask, bob))
     assert parallel(lambda *r: next(turn)(*r), 2, "GET", "/me") == want
 
@@ -158,7 +160,7 @@ def test_windows(sim, ask):
 
 
 def test_two_patches_at_a_time_collide(sim, graph, msg, ask):
-    sim.faults.add({"method": "PATCH", "delay": 0.5})
+    sim.faults.add({"method": "PATCH", "delay": HELD})
     path = f"/me/messages/{msg.id}"
     assert parallel(ask, 2, "PATCH", path, {"isRead": True}) == [200, 412]
     assert ask("PATCH", path, {"isRead": True})[0] == 200
