@@ -279,9 +279,11 @@ void msgraph_compose_header(struct msgraph_compose *c, const char *name,
 			   strlen(text) > COMPOSE_MAX_REFERENCES) {
 			;
 		} else if (strcasecmp(name, "In-Reply-To") == 0) {
-			msg->in_reply_to = text;
+			if (msg->in_reply_to == NULL)
+				msg->in_reply_to = text;
 		} else if (strcasecmp(name, "References") == 0) {
-			msg->references = text;
+			if (msg->references == NULL)
+				msg->references = text;
 		} else if (strstr(name, "riority") != NULL ||
 			   strcasecmp(name, "Importance") == 0) {
 			compose_importance(c, name, text);

@@ -165,6 +165,9 @@ msgraph_save_json_create(struct msgraph_save_context *ctx,
 	msg.received = op->received_date;
 	if (msg.received >= MSGRAPH_SAVE_MAX_TIME)
 		msg.received = ioloop_time;
+	/* without a Date, else Graph says that it was sent just now */
+	if (msg.sent == GRAPH_TIME_UNKNOWN)
+		msg.sent = msg.received;
 	if (!msgraph_save_patch(op, TRUE, &msg.flags) ||
 	    msg.flags.is_read < 0)
 		msg.flags.is_read = (op->flags & MAIL_SEEN) != 0 ? 1 : 0;

@@ -274,6 +274,8 @@ static void test_compose_headers(void)
 		"Message-ID: junk <id@x> more\n"
 		"In-Reply-To: <p@x>\n"
 		"References: <r1@x>\n <p@x>\n"
+		"In-Reply-To: <second@x>\n"
+		"References: <second@x>\n"
 		"X-Priority: 1 (Highest)\n"
 		"X-Mailer: Test\n 1.0\n"
 		"X-MS-Exchange-Foo: no\n"

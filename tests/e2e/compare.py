@@ -53,11 +53,31 @@ def kept_fields(data):
         (n, v) for n, v in parse_fields(data) if not _MADE.match(n))
 
 
+def moment(value):
+    """Seconds of a date field; None if it is no date of this age."""
+    try:
+        seconds = email.utils.mktime_tz(email.utils.parsedate_tz(value))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return seconds if re.search(r"\d:\d\d:\d\d", value) and \
+        0 < seconds < 4102444800 else None
+
+
 def people(value):
     """Display names and addresses of an address field."""
     return [(decoded(name) if name != addr else "", addr)
             for name, addr in email.utils.getaddresses([value])
             if name or addr]
+
+
+def mailboxes(value):
+    """The addresses only; what is none is left out."""
+    return [addr for _, addr in people(value)
+            if re.fullmatch(r"[^\s@]+@[^\s@]+", addr)]
+
+
+def message_ids(value):
+    return re.findall(r"<[^<>]+>", value)
 
 
 def _lines(data):
@@ -98,6 +118,7 @@ class View:
 
     def __init__(self, raw):
         self.msg = email.message_from_bytes(raw)
+        self.in_order = parse_fields(raw)
         self.fields = kept_fields(raw)
         self.texts, self.files = [], []
         self.alternative = any(
@@ -138,6 +159,10 @@ class View:
         if b"\0" not in data:
             data = _lines(data)
         self.files.append((decoded(name) if name else None, data))
+
+    def field(self, name):
+        """The first of that name with something in it, or None."""
+        return next((v for n, v in self.in_order if n == name and v), None)
 
     def file_bytes(self):
         return collections.Counter(data for _, data in self.files)
