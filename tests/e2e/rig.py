@@ -141,7 +141,8 @@ class Rig:
         return (f"http://127.0.0.1:{self.http_port}/api/v2/core/"
                 "user_authorization_callback")
 
-    def start_oauthd(self):
+    def start_oauthd(self, wrapper=()):
+        """wrapper: a program that runs it."""
         self.write("oauthd.conf", f"""
 client_id = {CLIENT_ID}
 client_secret_file = {self.file("secret")}
@@ -158,7 +159,7 @@ key_file = {self.file("seal.key")}
 """)
         open(self.file("oauthd.out"), "w").close()
         self._start("oauthd", [
-            os.path.join(BUILD, "src/callback/msgraph-oauthd"), "-c",
+            *wrapper, os.path.join(BUILD, "src/callback/msgraph-oauthd"), "-c",
             self.file("oauthd.conf")])
         wait_for("oauthd", lambda: "ready" in self.output("oauthd"))
 

@@ -183,6 +183,9 @@ def settings(sim, data):
         sim.login.auto_consent = bool(data["auto_consent"])
     if "share_with" in data:
         sim.shares[_box(sim, data).address] = list(data["share_with"])
+    for name in ("admin_required", "admin_consented"):
+        if name in data:
+            setattr(sim.login, name, bool(data[name]))
     if "latency" in data:
         sim.latency = float(data["latency"]) / 1000
     if "mail" in data:

@@ -9,7 +9,7 @@ import uuid
 
 from aiohttp import web
 
-from . import attachments, batch, control, limits, login
+from . import attachments, batch, control, limits, login, login_consent
 from .faults import Reset
 from .wire import Error, Request, error_response
 
@@ -180,6 +180,10 @@ def make_app(sim):
         m = re.fullmatch(r"/([^/]+)/oauth2/v2\.0/(\w+)", path)
         if m:
             return await _login(sim, http, m.group(1), m.group(2), body)
+        m = re.fullmatch(r"/([^/]+)/v2\.0/adminconsent", path)
+        if m:
+            return await login_consent.serve_admin_consent(
+                sim.login, http, m.group(1), body)
         m = re.fullmatch(r"/([^/]+)/v2\.0/\.well-known/openid-configuration",
                          path)
         if m:

@@ -8,7 +8,7 @@ import uuid
 from . import folders, limits, messages, scopes
 from .faults import Faults, Reset
 from .limits import Limits
-from .login import Login
+from .login_consent import ConsentLogin
 from .store import Mailbox
 from .switches import SWITCHES
 from .synctokens import Tokens
@@ -21,7 +21,7 @@ class Simulator:
         self.tokens = Tokens()
         self.uploads = {}
         self.faults = Faults()
-        self.login = Login(self)
+        self.login = ConsentLogin(self)
         self.shares = {}              # owner -> addresses let in
         self.log = []
         self.count = 0
