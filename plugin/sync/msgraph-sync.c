@@ -8,8 +8,15 @@
 #include "dovecot-compat.h"
 #include "msgraph-sync-private.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 /* local changes may come in while others are sent */
 #define SYNC_ROUNDS_MAX 3
+/* locked by the process that sends; released by the kernel if it dies */
+#define PUSH_LOCK_NAME "msgraph.push"
+#define PUSH_LOCK_WAIT_MSECS 50
 
 bool msgraph_sync_have_pending(struct mail_index *index)
 {
@@ -193,12 +200,40 @@ sync_partly_pushed(const struct msgraph_sync_env *env,
 	return ret;
 }
 
+/* One process at a time sends the changes of a folder: else what one has
+   collected before could arrive after what another has collected since. Returns
+   1 when we have the lock at once, 0 when somebody may have sent meanwhile, -1
+   and the failure. */
+static int sync_lock_push(const struct msgraph_sync_env *env, int *fd_r,
+			  struct graph_failure *fail_r)
+{
+	const char *path = t_strconcat(env->dir, "/"PUSH_LOCK_NAME, NULL);
+	int ret = 1;
+
+	*fd_r = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (*fd_r == -1) {
+		graph_failure_set(fail_r, GRAPH_ERROR_LOCAL, "open(%s): %s",
+				  path, strerror(errno));
+		return -1;
+	}
+	while (flock(*fd_r, LOCK_EX | LOCK_NB) < 0) {
+		ret = 0;
+		if (!graph_client_pause(env->client, PUSH_LOCK_WAIT_MSECS)) {
+			graph_failure_set(fail_r, GRAPH_ERROR_UNAVAILABLE,
+				"another process is sending changes");
+			i_close_fd(fd_r);
+			return -1;
+		}
+	}
+	return ret;
+}
+
 static int sync_push(const struct msgraph_sync_env *env, pool_t pool,
 		     struct msgraph_sync_result *result, const char **error_r)
 {
 	ARRAY_TYPE(msgraph_pending) pending, pushed;
+	int lock, fd = -1, ret = 0;
 	unsigned int i;
-	int ret = 0;
 
 	p_array_init(&pushed, pool, 1);
 	for (i = 0; i <= SYNC_ROUNDS_MAX; i++) {
@@ -206,11 +241,21 @@ static int sync_push(const struct msgraph_sync_env *env, pool_t pool,
 				 error_r);
 		if (ret != 0 || i == SYNC_ROUNDS_MAX)
 			break;
-		if (msgraph_push_run(env, &pending, &result->push) < 0)
-			return sync_partly_pushed(env, &pending, result,
-						  error_r);
+		if (fd == -1) {
+			lock = sync_lock_push(env, &fd, &result->push);
+			if (lock < 0)
+				break;
+			if (lock == 0)
+				continue;
+		}
+		if (msgraph_push_run(env, &pending, &result->push) < 0) {
+			ret = sync_partly_pushed(env, &pending, result,
+						 error_r);
+			break;
+		}
 		pushed = pending;
 	}
+	i_close_fd(&fd);
 	return ret < 0 ? -1 : 0;
 }
 

@@ -15,6 +15,8 @@
 #include "msgraph-sync.h"
 #include "test-msgraph-graph.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -564,6 +566,29 @@ static void test_store_refused(void)
 	end();
 }
 
+static void test_one_sender(void)
+{
+	int fd;
+
+	begin("while another process sends, changes wait for their turn");
+	fill();
+	store(1, MODIFY_ADD, MAIL_SEEN);
+	fd = open(t_strconcat(dir, "/msgraph.push", NULL), O_RDWR | O_CREAT,
+		  0600);
+	test_assert(fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == 0);
+	deadline_msecs = 100;
+	sync_mode(0, MSGRAPH_EXPUNGE_RECOVERABLE);
+	deadline_msecs = 0;
+	check_log("");
+	test_assert(result.push.error == GRAPH_ERROR_UNAVAILABLE);
+	test_assert(msgraph_sync_have_pending(mail_index));
+	i_close_fd(&fd);
+	sync_mode(0, MSGRAPH_EXPUNGE_RECOVERABLE);
+	check_log("BATCH PATCH a");
+	test_assert(!msgraph_sync_have_pending(mail_index));
+	end();
+}
+
 static void test_one_bad_does_not_block(void)
 {
 	begin("one message that cannot be changed does not hold up the others");
@@ -686,6 +711,7 @@ int main(void)
 		test_store,
 		test_store_keywords,
 		test_store_refused,
+		test_one_sender,
 		test_one_bad_does_not_block,
 		test_expunge,
 		test_expunge_fallback,

@@ -64,8 +64,6 @@ int graph_call_run(struct graph_client *client,
 		   struct graph_failure *fail_r);
 /* Run the loop until *done. */
 void graph_client_run(struct graph_client *client, const bool *done);
-/* Let the loop run for so long, but not past the deadline (false). */
-bool graph_client_pause(struct graph_client *client, unsigned int msecs);
 
 const char *graph_client_base_url(const struct graph_client *client);
 enum graph_expand_mode *graph_client_expand_mode(struct graph_client *client);

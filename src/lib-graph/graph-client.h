@@ -70,6 +70,8 @@ void graph_client_set_deadline(struct graph_client *client,
 /* More time for a command that turns out to be long. */
 void graph_client_extend_deadline(struct graph_client *client,
 				  unsigned int msecs);
+/* Let the loop run for so long, but not past the deadline (false). */
+bool graph_client_pause(struct graph_client *client, unsigned int msecs);
 void graph_client_set_priority(struct graph_client *client,
 			       enum graph_priority priority);
 /* "/me" or "/users/..." with the mailbox escaped. */
