@@ -52,9 +52,30 @@ struct msnet_transport *oauthd_transport_create(void *context)
 	return msnet_poll_transport_create(&set);
 }
 
+static void oauthd_reload(struct oauthd *oauthd)
+{
+	char *error = NULL;
+	int ret;
+
+	pthread_rwlock_wrlock(&oauthd->config_lock);
+	ret = oauthd_config_reload_secret(&oauthd->config, &error);
+	mstoken_store_set_client_id(oauthd->store, oauthd->config.client_id);
+	pthread_rwlock_unlock(&oauthd->config_lock);
+	oauthd_log(ret < 0 ? "the old client secret stays: %s" :
+		   "client secret read again%s", ret < 0 ? error : "");
+	free(error);
+}
+
 void oauthd_app_get(void *context, struct mstoken_app *app_r)
 {
 	struct oauthd *oauthd = context;
+	bool changed;
+
+	pthread_rwlock_rdlock(&oauthd->config_lock);
+	changed = oauthd_config_secret_has_changed(&oauthd->config);
+	pthread_rwlock_unlock(&oauthd->config_lock);
+	if (changed)
+		oauthd_reload(oauthd);
 
 	pthread_rwlock_rdlock(&oauthd->config_lock);
 	app_r->client_id = msnet_strdup(oauthd->config.client_id);
@@ -73,19 +94,6 @@ void oauthd_app_release(void *context, struct mstoken_app *app)
 	free((char *)app->client_id);
 	msnet_secret_free(&secret);
 	memset(app, 0, sizeof(*app));
-}
-
-static void oauthd_reload(struct oauthd *oauthd)
-{
-	char *error = NULL;
-	int ret;
-
-	pthread_rwlock_wrlock(&oauthd->config_lock);
-	ret = oauthd_config_reload_secret(&oauthd->config, &error);
-	pthread_rwlock_unlock(&oauthd->config_lock);
-	oauthd_log(ret < 0 ? "the old client secret stays: %s" :
-		   "client secret read again%s", ret < 0 ? error : "");
-	free(error);
 }
 
 static void oauthd_wait_for_end(struct oauthd *oauthd, const sigset_t *signals)

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #define CONFIG_LINE_MAX 4096
 #define SECRET_MAX 4096
@@ -219,9 +220,12 @@ read_lexzur(const char *path, char **id_r, char **secret_r, char **error_r)
 
 	if (root != NULL &&
 	    json_object_object_get_ex(root, LEXZUR_SECTION, &section) &&
-	    json_object_object_get_ex(section, "clientId", &value)) {
+	    json_object_object_get_ex(section, "clientId", &value) &&
+	    json_object_get_string_len(value) > 0) {
 		*id_r = msnet_strdup(json_object_get_string(value));
-		if (json_object_object_get_ex(section, "clientSecret", &value))
+		if (json_object_object_get_ex(section, "clientSecret",
+					      &value) &&
+		    json_object_get_string_len(value) > 0)
 			*secret_r = msnet_strdup(json_object_get_string(value));
 		ret = 0;
 	} else {
@@ -233,10 +237,36 @@ read_lexzur(const char *path, char **id_r, char **secret_r, char **error_r)
 	return ret;
 }
 
+static void config_stat_secret(const struct oauthd_config *config,
+			       struct stat *st_r)
+{
+	const char *path = config->lexzur_integrations != NULL ?
+		config->lexzur_integrations : config->client_secret_file;
+
+	if (path == NULL || stat(path, st_r) < 0)
+		memset(st_r, 0, sizeof(*st_r));
+}
+
+bool oauthd_config_secret_has_changed(const struct oauthd_config *config)
+{
+	struct stat st;
+
+	config_stat_secret(config, &st);
+	return st.st_mtim.tv_sec != config->secret_mtime.tv_sec ||
+		st.st_mtim.tv_nsec != config->secret_mtime.tv_nsec ||
+		st.st_ino != config->secret_inode;
+}
+
 int oauthd_config_reload_secret(struct oauthd_config *config, char **error_r)
 {
 	char *id = NULL, *secret = NULL;
+	struct stat st;
 
+	/* before reading: what is written meanwhile is read at the next look,
+	   and a file that cannot be used is complained of once */
+	config_stat_secret(config, &st);
+	config->secret_mtime = st.st_mtim;
+	config->secret_inode = st.st_ino;
 	if (config->lexzur_integrations != NULL) {
 		if (read_lexzur(config->lexzur_integrations, &id, &secret,
 				error_r) < 0)

@@ -6,6 +6,8 @@
    too, for the socket's path. */
 
 #include <stdbool.h>
+#include <sys/types.h>
+#include <time.h>
 
 #define OAUTHD_DEFAULT_CONFIG "/etc/msgraph/msgraph-oauthd.conf"
 
@@ -30,6 +32,10 @@ struct oauthd_config {
 	char *features;
 	unsigned int invitation_lifetime; /* seconds */
 
+	/* the file with the secret when it was read last */
+	struct timespec secret_mtime;
+	ino_t secret_inode;
+
 	char *redirect_uri;		/* public_url + callback_path */
 	char *scope;
 };
@@ -40,6 +46,8 @@ int oauthd_config_read(const char *path, struct oauthd_config *config_r,
 /* Read client id and secret again from their files. On failure config is as it
    was. */
 int oauthd_config_reload_secret(struct oauthd_config *config, char **error_r);
+/* Is that file another one than was read last? */
+bool oauthd_config_secret_has_changed(const struct oauthd_config *config);
 void oauthd_config_deinit(struct oauthd_config *config);
 
 #endif

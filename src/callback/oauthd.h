@@ -14,8 +14,8 @@ struct oauthd_links;
 
 struct oauthd {
 	struct oauthd_config config;
-	/* guards config.client_id and config.client_secret, which SIGHUP
-	   replaces */
+	/* guards config.client_id and config.client_secret, which are read
+	   again when their file changes, and at SIGHUP */
 	pthread_rwlock_t config_lock;
 	struct mstoken_seal *seal;
 	struct mstoken_store *store;

@@ -105,7 +105,27 @@ static void test_lexzur(void)
 	T_CHECK(oauthd_config_read(conf_path, &config, &error) == 0);
 	T_STREQ(config.client_id, "lex");
 	T_STREQ(config.client_secret, "zur");
+
+	/* a settings page of LEXZUR has written it anew */
+	T_CHECK(!oauthd_config_secret_has_changed(&config));
+	(void)unlink(lexzur_path);
+	T_CHECK(oauthd_config_secret_has_changed(&config));
+	T_CHECK(oauthd_config_reload_secret(&config, &error) < 0);
+	free(error);
+	error = NULL;
+	T_STREQ(config.client_secret, "zur");
+	T_CHECK(!oauthd_config_secret_has_changed(&config));
+	write_file(lexzur_path, "{\"MS-OfficeMail-365\": {\"clientId\": "
+		   "\"lex2\", \"clientSecret\": \"zur2\"}}");
+	T_CHECK(oauthd_config_secret_has_changed(&config));
+	T_CHECK(oauthd_config_reload_secret(&config, &error) == 0);
+	T_STREQ(config.client_id, "lex2");
+	T_STREQ(config.client_secret, "zur2");
 	oauthd_config_deinit(&config);
+	write_file(lexzur_path, "{\"MS-OfficeMail-365\": {\"clientId\": "
+		   "\"\", \"clientSecret\": \"\"}}");
+	T_CHECK(oauthd_config_read(conf_path, &config, &error) < 0);
+	free(error);
 	write_file(lexzur_path, "{\"other\": {}}");
 	T_CHECK(oauthd_config_read(conf_path, &config, &error) < 0);
 	T_CHECK(strstr(error, "MS-OfficeMail-365") != NULL);

@@ -219,7 +219,7 @@ refresh_run(struct mstoken_refresher *refresher, const char *address,
 		fail_r->state = MSTOKEN_STATE_NEEDS_SIGN_IN;
 		snprintf(fail_r->message, sizeof(fail_r->message),
 			 "the stored token cannot be opened with this "
-			 "key_file: link the account again");
+			 "key_file and client_id: link the account again");
 		ret = -1;
 	} else {
 		ret = refresh_account(refresher, &account, grant_r, fail_r);

@@ -144,6 +144,15 @@ void mstoken_store_close(struct mstoken_store **_store)
 	free(store);
 }
 
+void mstoken_store_set_client_id(struct mstoken_store *store,
+				 const char *client_id)
+{
+	pthread_mutex_lock(&store->mutex);
+	free(store->client_id);
+	store->client_id = msnet_strdup(client_id);
+	pthread_mutex_unlock(&store->mutex);
+}
+
 const char *mstoken_store_error(struct mstoken_store *store)
 {
 	return store->error;
@@ -190,6 +199,7 @@ static char *column_text(sqlite3_stmt *stmt, int col)
 	return msnet_strdup(text == NULL ? "" : text);
 }
 
+/* Called with the mutex held. */
 static char *seal_context(struct mstoken_store *store, const char *address,
 			  const char *tid)
 {
@@ -242,6 +252,20 @@ account_from_row(struct mstoken_store *store, sqlite3_stmt *stmt,
 		account_r->refresh_token = msnet_strdup("");
 }
 
+/* Heap. */
+static char *seal_token(struct mstoken_store *store, const char *address,
+			const char *tid, const char *token)
+{
+	char *context, *sealed;
+
+	pthread_mutex_lock(&store->mutex);
+	context = seal_context(store, address, tid);
+	pthread_mutex_unlock(&store->mutex);
+	sealed = mstoken_seal_text(store->seal, token, context);
+	free(context);
+	return sealed;
+}
+
 int mstoken_store_get(struct mstoken_store *store, const char *address,
 		      struct mstoken_account *account_r)
 {
@@ -267,9 +291,8 @@ int mstoken_store_get(struct mstoken_store *store, const char *address,
 int mstoken_store_link(struct mstoken_store *store,
 		       const struct mstoken_account *account)
 {
-	char *context = seal_context(store, account->address, account->tid);
-	char *sealed = mstoken_seal_text(store->seal, account->refresh_token,
-					 context);
+	char *sealed = seal_token(store, account->address, account->tid,
+				  account->refresh_token);
 	const char *const params[] = {
 		account->address, account->tid, account->oid,
 		account->username, sealed, NULL
@@ -297,15 +320,13 @@ int mstoken_store_link(struct mstoken_store *store,
 		ret = store_end(store, stmt);
 	}
 	free(sealed);
-	free(context);
 	return ret;
 }
 
 int mstoken_store_set_token(struct mstoken_store *store, const char *address,
 			    int64_t version, const char *tid, const char *token)
 {
-	char *context = seal_context(store, address, tid);
-	char *sealed = mstoken_seal_text(store->seal, token, context);
+	char *sealed = seal_token(store, address, tid, token);
 	const char *const params[] = { address, sealed, NULL };
 	sqlite3_stmt *stmt;
 	int ret;
@@ -324,7 +345,6 @@ int mstoken_store_set_token(struct mstoken_store *store, const char *address,
 		ret = store_end(store, stmt);
 	}
 	free(sealed);
-	free(context);
 	return ret;
 }
 

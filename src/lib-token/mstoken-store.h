@@ -35,6 +35,10 @@ struct mstoken_store *
 mstoken_store_open(const char *path, const struct mstoken_seal *seal,
 		   const char *client_id, char **error_r);
 void mstoken_store_close(struct mstoken_store **store);
+/* The app registration is another one now: the tokens of the old one cannot be
+   used with it, and are not opened. */
+void mstoken_store_set_client_id(struct mstoken_store *store,
+				 const char *client_id);
 
 /* Each returns 1 (done, found), 0 (no such account), -1 (database error, see
    mstoken_store_error()). */

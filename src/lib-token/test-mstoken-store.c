@@ -124,6 +124,10 @@ static void test_accounts(void)
 	T_CHECK(mstoken_store_get(store, "alice@example.com", &got) == 1);
 	T_STREQ(got.refresh_token, "");
 	mstoken_account_deinit(&got);
+	mstoken_store_set_client_id(store, "client");
+	T_CHECK(mstoken_store_get(store, "alice@example.com", &got) == 1);
+	T_STREQ(got.refresh_token, "second-token");
+	mstoken_account_deinit(&got);
 	T_CHECK(mstoken_store_delete(store, "alice@example.com") == 1);
 	T_CHECK(mstoken_store_delete(store, "alice@example.com") == 0);
 	mstoken_store_close(&store);

@@ -141,9 +141,9 @@ class Rig:
         return (f"http://127.0.0.1:{self.http_port}/api/v2/core/"
                 "user_authorization_callback")
 
-    def start_oauthd(self, wrapper=()):
-        """wrapper: a program that runs it."""
-        self.write("oauthd.conf", f"""
+    def start_oauthd(self, wrapper=(), edit=lambda text: text):
+        """wrapper: a program that runs it; edit: changes the configuration."""
+        self.write("oauthd.conf", edit(f"""
 client_id = {CLIENT_ID}
 client_secret_file = {self.file("secret")}
 login_url = {self.url}
@@ -156,7 +156,7 @@ broker_mode = 0666
 broker_users = {MAIL_UID}
 store = {self.file("accounts.sqlite")}
 key_file = {self.file("seal.key")}
-""")
+"""))
         open(self.file("oauthd.out"), "w").close()
         self._start("oauthd", [
             *wrapper, os.path.join(BUILD, "src/callback/msgraph-oauthd"), "-c",

@@ -16,7 +16,7 @@ import urllib.parse
 
 import pytest
 
-from rig import SECRET, Browser, Rig
+from rig import CLIENT_ID, SECRET, Browser, Rig
 
 ALICE, BOB = "alice@example.com", "bob@example.com"
 CALLBACK = "/api/v2/core/user_authorization_callback"
@@ -223,6 +223,61 @@ def test_login_host_down(rig):
                               "address = ?", (ALICE,)).fetchone()[0]
     finally:
         rig.start_sim(port)
+
+
+# the app registration
+
+def test_lexzur_settings_change(rig, invitation):
+    path = rig.file("integrations.json")
+    conf = rig.file("oauthd.conf")
+
+    def settings(secret):
+        with open(path + ".new", "w", encoding="utf-8") as f:
+            json.dump({"MS-OfficeMail-365": {
+                "clientId": CLIENT_ID, "clientSecret": secret},
+                "other": {}}, f)
+        os.replace(path + ".new", path)
+    settings("the-id-of-the-secret")
+    rig.stop("oauthd")
+    try:
+        rig.start_oauthd(edit=lambda text: re.sub(
+            "client_id.*\nclient_secret_file.*",
+            "lexzur_integrations = " + path, text))
+        with open(conf, encoding="utf-8") as f:
+            assert CLIENT_ID not in f.read()
+        status, page = Browser(rig.context).follow(invitation, ALICE)
+        assert status == 403 and "AADSTS7000215" in page and "value" in page
+        settings(SECRET)
+        status, page = Browser(rig.context).follow(invitation, ALICE)
+        assert status == 200 and "linked" in page
+        # half a file, as while it is being written: the old secret serves
+        with open(path, "w", encoding="utf-8") as f:
+            f.write('{"MS-OfficeMail-365": {')
+        assert ask(rig, op="token", account=ALICE)["status"] == "ok"
+        link = rig.ctl("link", ALICE).stdout.strip()
+        assert Browser(rig.context).follow(link, ALICE)[0] == 200
+    finally:
+        rig.stop("oauthd")
+        rig.start_oauthd()
+
+
+def test_public_url_with_path(rig):
+    """As behind LEXZUR's web server, whether or not it strips the path."""
+    rig.stop("oauthd")
+    try:
+        rig.start_oauthd(edit=lambda text: re.sub(
+            "(public_url = .*)", r"\1/app4legal", text))
+        for prefix in ("", "/app4legal"):
+            page = http(rig, "GET", prefix + CALLBACK + "?state=x")
+            assert b"cannot be completed" in page
+            assert status_of(http(rig, "GET", prefix + "/x" + CALLBACK)) == 404
+        link = rig.ctl("link", ALICE).stdout.strip()
+        assert "/app4legal/start?i=" in link
+        page = Browser(rig.context).open(link)[2]
+        assert '/app4legal/start"' in page
+    finally:
+        rig.stop("oauthd")
+        rig.start_oauthd()
 
 
 # those who mean no good
