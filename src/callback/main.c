@@ -4,6 +4,7 @@
 #include "oauthd.h"
 #include "oauthd-broker.h"
 #include "oauthd-httpd.h"
+#include "oauthd-keepalive.h"
 #include "oauthd-links.h"
 #include "mstoken-seal.h"
 #include "msnet-buf.h"
@@ -25,6 +26,9 @@
 #define EXIT_USAGE 64
 #define EXIT_CONFIG 78
 #define FD_LIMIT 4096
+/* how often one unused account is renewed */
+#define KEEP_ALIVE_SECS 60
+#define FIRST_KEEP_ALIVE_SECS 3
 
 void oauthd_log(const char *fmt, ...)
 {
@@ -98,14 +102,19 @@ void oauthd_app_release(void *context, struct mstoken_app *app)
 
 static void oauthd_wait_for_end(struct oauthd *oauthd, const sigset_t *signals)
 {
+	struct timespec timeout = { .tv_sec = FIRST_KEEP_ALIVE_SECS };
 	int sig;
 
 	for (;;) {
-		if (sigwait(signals, &sig) != 0)
-			continue;
-		if (sig != SIGHUP)
+		sig = sigtimedwait(signals, NULL, &timeout);
+		if (sig == SIGHUP)
+			oauthd_reload(oauthd);
+		else if (sig > 0)
 			return;
-		oauthd_reload(oauthd);
+		else if (errno == EAGAIN) {
+			oauthd_keep_alive(oauthd);
+			timeout.tv_sec = KEEP_ALIVE_SECS;
+		}
 	}
 }
 

@@ -225,6 +225,31 @@ def test_login_host_down(rig):
         rig.start_sim(port)
 
 
+def test_unused_account_is_renewed(rig):
+    linked(rig)
+    rig.stop("oauthd")
+
+    def token():
+        with sqlite3.connect(rig.file("accounts.sqlite")) as db:
+            return db.execute("SELECT refresh_token FROM account WHERE "
+                              "address = ?", (ALICE,)).fetchone()[0]
+    with sqlite3.connect(rig.file("accounts.sqlite")) as db:
+        db.execute("UPDATE account SET refreshed_at = ?",
+                   (int(time.time()) - 29 * 86400,))
+    old = token()
+    rig.sim("log/clear")
+    rig.start_oauthd()
+    time.sleep(4.5)
+    assert refreshes(rig) == 0 and token() == old
+    rig.stop("oauthd")
+    with sqlite3.connect(rig.file("accounts.sqlite")) as db:
+        db.execute("UPDATE account SET refreshed_at = ? WHERE address = ?",
+                   (int(time.time()) - 31 * 86400, ALICE))
+    rig.start_oauthd()
+    time.sleep(4.5)
+    assert refreshes(rig) == 1 and token() != old
+
+
 # the app registration
 
 def test_lexzur_settings_change(rig, invitation):
