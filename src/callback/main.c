@@ -85,6 +85,7 @@ void oauthd_app_get(void *context, struct mstoken_app *app_r)
 	app_r->client_id = msnet_strdup(oauthd->config.client_id);
 	app_r->client_secret = msnet_strdup(oauthd->config.client_secret);
 	pthread_rwlock_unlock(&oauthd->config_lock);
+	app_r->certificate_file = oauthd->config.client_certificate_file;
 	app_r->tenant = oauthd->config.tenant;
 	app_r->login_url = oauthd->config.login_url;
 	app_r->redirect_uri = oauthd->config.redirect_uri;

@@ -1,4 +1,5 @@
 #include "oauthd-config.h"
+#include "mstoken-assertion.h"
 #include "mstoken-flow.h"
 #include "msnet-buf.h"
 #include "msnet-secret.h"
@@ -30,6 +31,7 @@ static const struct config_key {
 	{ #name, type, offsetof(struct oauthd_config, name), value, required }
 	KEY(client_id, KEY_STRING, NULL, false),
 	KEY(client_secret_file, KEY_STRING, NULL, false),
+	KEY(client_certificate_file, KEY_STRING, NULL, false),
 	KEY(lexzur_integrations, KEY_STRING, NULL, false),
 	KEY(tenant, KEY_STRING, "common", false),
 	KEY(login_url, KEY_URL, "https://login.microsoftonline.com", false),
@@ -286,6 +288,21 @@ int oauthd_config_reload_secret(struct oauthd_config *config, char **error_r)
 }
 
 static int
+config_check_certificate(const struct oauthd_config *config, char **error_r)
+{
+	const char *error;
+	int64_t expires;
+
+	if (config->client_certificate_file == NULL ||
+	    mstoken_assertion_check(config->client_certificate_file, &expires,
+				    &error) == 0)
+		return 0;
+	*error_r = config_error("client_certificate_file",
+				config->client_certificate_file, error);
+	return -1;
+}
+
+static int
 config_finish(const char *path, struct oauthd_config *config, char **error_r)
 {
 	struct msnet_buf buf = { 0 };
@@ -311,6 +328,8 @@ config_finish(const char *path, struct oauthd_config *config, char **error_r)
 			"client_id (or lexzur_integrations)", "is not set");
 		return -1;
 	}
+	if (config_check_certificate(config, error_r) < 0)
+		return -1;
 	config->scope = mstoken_scope_from_features(config->features);
 	if (config->scope == NULL) {
 		*error_r = config_error(path, "features",

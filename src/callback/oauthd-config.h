@@ -17,6 +17,7 @@ struct oauthd_config {
 	char *client_id;
 	char *client_secret;		/* from client_secret_file */
 	char *client_secret_file;
+	char *client_certificate_file;	/* in place of the secret */
 	char *lexzur_integrations;
 	char *tenant;
 	char *login_url, *graph_url;	/* without slash at the end */

@@ -71,6 +71,8 @@ static void test_bad(void)
 		{ GOOD "callback_path = x\n", "start with /" },
 		{ GOOD "client_secret_file = /nonexistent/x\n",
 		  "client_secret_file" },
+		{ GOOD "client_certificate_file = /nonexistent/x\n",
+		  "client_certificate_file" },
 		{ GOOD "lexzur_integrations = /nonexistent/x\n",
 		  "lexzur_integrations" },
 	};

@@ -1,4 +1,5 @@
 #include "mstoken-flow.h"
+#include "mstoken-assertion.h"
 #include "mstoken-pkce.h"
 #include "msnet-buf.h"
 #include "msnet-secret.h"
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* what a token answer may measure at most */
 #define TOKEN_BODY_MAX (256 * 1024)
@@ -303,6 +305,36 @@ void mstoken_grant_deinit(struct mstoken_grant *grant)
  * Requests
  */
 
+/* Who we are: a secret, or a signed assertion, or nothing. */
+static int
+add_credential(struct msnet_buf *form, const struct mstoken_app *app,
+	       const char *token_url, struct mstoken_failure *fail_r)
+{
+	const char *error;
+	char *assertion;
+
+	add_param(form, "client_id", app->client_id);
+	if (app->certificate_file == NULL) {
+		add_param(form, "client_secret", app->client_secret);
+		return 0;
+	}
+	assertion = mstoken_assertion_create(app->certificate_file,
+		app->client_id, token_url, (int64_t)time(NULL), &error);
+	if (assertion == NULL) {
+		memset(fail_r, 0, sizeof(*fail_r));
+		fail_r->state = MSTOKEN_STATE_MISCONFIGURED;
+		snprintf(fail_r->message, sizeof(fail_r->message),
+			 "client_certificate_file: %s; to be done by %s", error,
+			 mstoken_actor_name(MSTOKEN_ACTOR_OPERATOR));
+		return -1;
+	}
+	add_param(form, "client_assertion_type",
+		  "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+	add_param(form, "client_assertion", assertion);
+	msnet_secret_free(&assertion);
+	return 0;
+}
+
 static int
 token_request(struct msnet_transport *transport, const struct mstoken_app *app,
 	      struct msnet_buf *form, unsigned int timeout_msecs,
@@ -313,12 +345,17 @@ token_request(struct msnet_transport *transport, const struct mstoken_app *app,
 	struct msnet_response *resp;
 	int ret;
 
-	add_param(form, "client_id", app->client_id);
-	add_param(form, "client_secret", app->client_secret);
-	add_param(form, "scope", app->scope);
 	msnet_buf_printf(&url, "%s/", app->login_url);
 	msnet_buf_add_escaped(&url, app->tenant);
 	msnet_buf_add(&url, "/oauth2/v2.0/token");
+	if (add_credential(form, app, url.data, fail_r) < 0) {
+		memset(grant_r, 0, sizeof(*grant_r));
+		msnet_secret_wipe(form->data, form->used);
+		msnet_buf_free(form);
+		msnet_buf_free(&url);
+		return -1;
+	}
+	add_param(form, "scope", app->scope);
 	req = msnet_request_create("POST", url.data);
 	msnet_buf_free(&url);
 	(void)msnet_request_add_header(req, "Content-Type",

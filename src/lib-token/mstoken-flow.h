@@ -15,7 +15,9 @@ struct msnet_transport;
 /* The app registration. All strings are borrowed. */
 struct mstoken_app {
 	const char *client_id;
-	const char *client_secret;	/* NULL for a public client */
+	/* none of the two for a public client */
+	const char *client_secret;
+	const char *certificate_file;	/* see mstoken-assertion.h */
 	const char *tenant;		/* common, organizations, GUID, domain */
 	const char *login_url;		/* https://login.microsoftonline.com */
 	const char *redirect_uri;
