@@ -286,6 +286,38 @@ def test_lexzur_settings_change(rig, invitation):
         rig.start_oauthd()
 
 
+def test_certificate(rig, invitation):
+    pem = rig.file("client.pem")
+
+    def make():
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048",
+                        "-nodes", "-days", "2", "-subj", "/CN=app", "-keyout",
+                        pem + ".key", "-out", pem + ".crt"], check=True,
+                       stderr=subprocess.DEVNULL)
+        with open(pem + ".crt", encoding="ascii") as f:
+            cert = f.read()
+        with open(pem + ".key", encoding="ascii") as f:
+            rig.write("client.pem", cert + f.read(), 0o600)
+        return cert
+    cert = make()
+    rig.stop("oauthd")
+    try:
+        rig.start_oauthd(edit=lambda text: re.sub(
+            "client_secret_file.*", "client_certificate_file = " + pem, text))
+        status, page = Browser(rig.context).follow(invitation, ALICE)
+        assert status == 403 and "AADSTS700027" in page
+        rig.sim("settings", certificate=cert)
+        status, page = Browser(rig.context).follow(invitation, ALICE)
+        assert status == 200 and "linked" in page
+        # another certificate, without a restart
+        rig.sim("settings", certificate=make())
+        link = rig.ctl("link", ALICE).stdout.strip()
+        assert Browser(rig.context).follow(link, ALICE)[0] == 200
+    finally:
+        rig.stop("oauthd")
+        rig.start_oauthd()
+
+
 def test_public_url_with_path(rig):
     """As behind LEXZUR's web server, whether or not it strips the path."""
     rig.stop("oauthd")

@@ -186,6 +186,8 @@ def settings(sim, data):
     for name in ("admin_required", "admin_consented"):
         if name in data:
             setattr(sim.login, name, bool(data[name]))
+    if "certificate" in data:
+        sim.login.certificate = data["certificate"]
     if "latency" in data:
         sim.latency = float(data["latency"]) / 1000
     if "mail" in data:

@@ -1,11 +1,13 @@
 """The login host of a tenant where only an administrator may consent: the
-"Need admin approval" wall, and the page on which the administrator consents."""
+"Need admin approval" wall, and the page on which the administrator consents.
+And the registration that has a certificate."""
 
 import html
 
 from aiohttp import web
 
-from .login import Login, parse_form
+from . import login_assertion
+from .login import Login, LoginError, parse_form
 
 
 class ConsentLogin(Login):
@@ -13,6 +15,17 @@ class ConsentLogin(Login):
         super().__init__(sim)
         self.admin_required = False   # users run into the wall
         self.admin_consented = False
+        self.certificate = None       # PEM, in place of the secret
+        self.assertions = set()       # their jti
+
+    def _client(self, form, headers):
+        if "client_assertion" not in form:
+            super()._client(form, headers)
+        elif form.get("client_id") != self.client_id:
+            raise LoginError("unauthorized_client", 700016, "Application not "
+                             "found in the directory.")
+        else:
+            login_assertion.check(self, form, self.certificate)
 
     def authorize(self, query):
         if query.get("prompt") == "none" and \
