@@ -15,6 +15,7 @@ class ConsentLogin(Login):
         super().__init__(sim)
         self.admin_required = False   # users run into the wall
         self.admin_consented = False
+        self.sessions = set()         # who has signed in in a browser
         self.certificate = None       # PEM, in place of the secret
         self.assertions = set()       # their jti
 
@@ -29,7 +30,8 @@ class ConsentLogin(Login):
 
     def authorize(self, query):
         if query.get("prompt") == "none" and \
-                query.get("client_id") == self.client_id:
+                query.get("client_id") == self.client_id and \
+                query.get("login_hint", "").lower() in self.sessions:
             if self._walled():
                 return self.back(query, {
                     "error": "consent_required", "error_description":
@@ -39,6 +41,7 @@ class ConsentLogin(Login):
         return super().authorize(query)
 
     def decide(self, query, user, accept):
+        self.sessions.add(user.lower())
         if accept and self._walled():
             return self.back(query, {
                 "error": "access_denied", "error_subcode": "cancel",
