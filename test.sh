@@ -5,15 +5,18 @@ cd "$(dirname "$0")" || exit 1
 root=$PWD
 . tests/lib/packages.sh
 
-usage="usage: ./test.sh [--only unit|sim|e2e|lint|dist] [--dir DIR]"
-only= dir=
+usage="usage: ./test.sh [--only unit|sim|e2e|lint|dist] [--dir DIR]
+       [--dovecot all|LIST]  LIST of 2.3 (this machine's), trixie, sid; default 2.3"
+only= dir= dovecot=2.3
 while [ $# -gt 0 ]; do
 	case $1 in
 	--only) only=${2:?$usage}; shift 2;;
+	--dovecot) dovecot=${2:?$usage}; shift 2;;
 	--dir) dir=${2:?$usage}; shift 2;;
 	*) echo "$usage" >&2; exit 64;;
 	esac
 done
+[ "$dovecot" != all ] || dovecot=2.3,trixie,sid
 wanted() { [ -z "$only" ] || [ "$only" = "$1" ]; }
 
 packages="$PACKAGES_BUILD $PACKAGES_SIM $PACKAGES_TEST"
@@ -61,7 +64,9 @@ pytest_step() {
 # make check, each program a test
 unit() {
 	echo "---- unit tests"
-	(cd "$dir/build/tree" && make -j"$(nproc)" -k check) > "$dir/log" 2>&1
+	local made=0
+	(cd "$dir/build/tree" && make -j"$(nproc)" -k check) > "$dir/log" 2>&1 ||
+		made=1
 	grep -E '^(PASS|FAIL|SKIP|ERROR): ' "$dir/log" | sort
 	passed=$((passed + $(grep -c '^PASS: ' "$dir/log")))
 	skipped=$((skipped + $(grep -c '^SKIP: ' "$dir/log")))
@@ -71,16 +76,61 @@ unit() {
 	if [ "$bad" != 0 ]; then
 		find "$dir/build/tree" -name 'test-*.log' | xargs tail -n 30
 	fi
-	if ! grep -q '^PASS: ' "$dir/log"; then
+	# a program that could not be built has no line
+	if ! grep -q '^PASS: ' "$dir/log" || [ "$made$bad" = 10 ]; then
+		grep -m5 'error:' "$dir/log"
 		tail -40 "$dir/log"
 		failed=$((failed + 1))
 	fi
 }
 
+# in_chroot SUITE: units and end to end with the Dovecot of another release
+in_chroot() {
+	local kind status last
+	for kind in unit e2e; do
+		[ -z "$only" ] || wanted $kind || continue
+		echo "---- $kind tests in $1"
+		tests/chroot --bind "$dir/$1" "$1" ./test.sh --only $kind \
+			--dir "$dir/$1" 2>&1 | tee "$dir/log"
+		status=${PIPESTATUS[0]}
+		if [ "$status" = 77 ]; then
+			skipped=$((skipped + 1))
+			continue
+		fi
+		last=$(tail -1 "$dir/log")
+		if ! [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+) ]]
+		then
+			failed=$((failed + 1))
+			continue
+		fi
+		passed=$((passed + BASH_REMATCH[1]))
+		failed=$((failed + BASH_REMATCH[2]))
+		skipped=$((skipped + BASH_REMATCH[3]))
+	done
+}
+
+finish() {
+	echo "$passed passed, $failed failed, $skipped skipped"
+	[ "$failed" = 0 ]
+	exit
+}
+
+for suite in ${dovecot//,/ }; do
+	case $suite in
+	2.3) ;;
+	trixie|sid) in_chroot $suite;;
+	*) echo "$usage" >&2; exit 64;;
+	esac
+done
+case ,$dovecot, in
+*,2.3,*) ;;
+*) finish;;
+esac
+
 export MSGRAPH_BUILD_DIR=$dir/build/tree
 step "build with gcc, no warnings" \
 	build_tree "$root" "$dir/build" --enable-werror ||
-	{ echo "$passed passed, $failed failed, $skipped skipped"; exit 1; }
+	finish
 if wanted unit; then
 	unit
 fi
@@ -106,5 +156,4 @@ if wanted dist; then
 	step "make distcheck" make -C "$dir/build/tree" -j"$(nproc)" distcheck \
 		NOVALGRIND=1
 fi
-echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" = 0 ]
+finish

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 static char *test_dir;
-static struct event *test_event;
+static struct event *bodies_event;
 
 static bool body_put(struct msgraph_bodies *bodies, const char *id,
 		     const char *text, bool pinned)
@@ -51,7 +51,7 @@ static const char *body_get(struct msgraph_bodies *bodies, const char *id)
 static struct msgraph_bodies *bodies_create(const char *name, uoff_t max)
 {
 	return msgraph_bodies_init(t_strconcat(test_dir, "/", name, NULL), max,
-				   test_event);
+				   bodies_event);
 }
 
 static void test_bodies_put_and_open(void)
@@ -154,9 +154,9 @@ int main(void)
 
 	lib_init();
 	test_dir = i_strdup_printf("test-msgraph-bodies.%ld", (long)getpid());
-	test_event = event_create(NULL);
+	bodies_event = event_create(NULL);
 	ret = test_run(test_functions);
-	event_unref(&test_event);
+	event_unref(&bodies_event);
 	if (unlink_directory(test_dir, UNLINK_DIRECTORY_FLAG_RMDIR,
 			     &error) < 0)
 		i_error("%s", error);

@@ -17,10 +17,11 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+import dovecot
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 BUILD = os.environ.get("MSGRAPH_BUILD_DIR", os.path.join(ROOT, "build"))
-MODULES = "/usr/lib/dovecot/modules"
 MAIL_UID = 29765
 CLIENT_ID = "0c0ffee0-1111-2222-3333-444455556666"
 SECRET = "the-client-secret-value"
@@ -181,13 +182,7 @@ key_file = {self.file("seal.key")}
         os.chown(self.file("mail"), MAIL_UID, MAIL_UID)
         modules = self.file("modules")
         if not os.path.isdir(modules):
-            os.makedirs(modules)
-            for name in os.listdir(MODULES):
-                os.symlink(os.path.join(MODULES, name),
-                           os.path.join(modules, name))
-            plugin = os.path.join(
-                BUILD, "plugin/.libs/lib20_msgraph_plugin.so")
-            shutil.copy(plugin, modules)
+            dovecot.make_modules(BUILD, modules)
         passwd = "".join(
             f"{u}:{{PLAIN}}{PASSWORD}:{MAIL_UID}:{MAIL_UID}::"
             f"{self.file('mail', u)}::\n" for u in self.users)
@@ -198,52 +193,10 @@ key_file = {self.file("seal.key")}
             "msgraph_ca_file": self.file("ca", "ca.pem"),
             "msgraph_request_timeout": "10s", "msgraph_poll_interval": "2s"}
         settings.update(self.settings)
-        extra = "\n".join(f"  {k} = {v}" for k, v in settings.items())
-        self.write("dovecot.conf", f"""
-base_dir = {self.file("run")}
-state_dir = {self.file("run")}
-log_path = {self.file("dovecot.log")}
-protocols = imap
-listen = 127.0.0.1
-ssl = no
-disable_plaintext_auth = no
-first_valid_uid = {MAIL_UID}
-mail_plugin_dir = {modules}
-mail_plugins = msgraph
-mail_location = msgraph:~/msgraph
-imap_fetch_failure = no-after
-mail_log_prefix = "%s(%u)<%p>: "
-default_internal_user = dovecot
-default_login_user = dovenull
-service imap-login {{
-  inet_listener imap {{
-    port = {self.imap_port}
-  }}
-  inet_listener imaps {{
-    port = 0
-  }}
-}}
-service anvil {{
-  chroot =
-}}
-passdb {{
-  driver = passwd-file
-  args = {self.file("passwd")}
-}}
-userdb {{
-  driver = passwd-file
-  args = {self.file("passwd")}
-}}
-namespace inbox {{
-  inbox = yes
-  separator = /
-}}
-plugin {{
-{extra}
-}}
-""")
-        self._start("dovecot", ["dovecot", "-F", "-c",
-                                self.file("dovecot.conf")])
+        self.write("dovecot.conf", dovecot.conf(
+            self.path, self.imap_port, MAIL_UID, settings))
+        self._start("dovecot", dovecot.private(
+            modules, "dovecot", "-F", "-c", self.file("dovecot.conf")))
         wait_for("dovecot", self._port_open)
 
     def _port_open(self):

@@ -26,13 +26,18 @@ def _key_pem(key):
                              serialization.NoEncryption())
 
 
-def _builder(subject, issuer, key, days):
-    now = datetime.datetime.utcnow()
+def _builder(subject, issuer, key, issuer_key, days):
+    now = datetime.datetime.now(datetime.timezone.utc)
     return (x509.CertificateBuilder().subject_name(subject)
             .issuer_name(issuer).public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=days)))
+            .not_valid_after(now + datetime.timedelta(days=days))
+            # Python 3.13 wants the identifiers
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(
+                key.public_key()), False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(
+                issuer_key.public_key()), False))
 
 
 def make(directory):
@@ -44,12 +49,12 @@ def make(directory):
         return paths
     ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in "ab")
     ca_name = _name("graphsim throw-away CA")
-    ca = (_builder(ca_name, ca_name, ca_key, 30)
+    ca = (_builder(ca_name, ca_name, ca_key, ca_key, 30)
           .add_extension(x509.BasicConstraints(True, 0), True)
           .add_extension(x509.KeyUsage(
               False, False, False, False, False, True, True, False, False),
               True).sign(ca_key, hashes.SHA256()))
-    cert = (_builder(_name("localhost"), ca_name, key, 30)
+    cert = (_builder(_name("localhost"), ca_name, key, ca_key, 30)
             .add_extension(x509.SubjectAlternativeName([
                 x509.DNSName("localhost"),
                 x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)

@@ -1,0 +1,119 @@
+"""What differs between Dovecot 2.3 and 2.4 for the tests: the configuration.
+Nothing is installed: a copy of Dovecot's modules and ours is mounted over
+Dovecot's own, for the processes that are started here alone."""
+
+import os
+import re
+import shutil
+import subprocess
+
+MODULES = "/usr/lib/dovecot/modules"
+WITH_MODULES = os.path.join(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))), "lib", "with-modules.sh")
+
+
+def version():
+    out = subprocess.run(["dovecot", "--version"], text=True,
+                         stdout=subprocess.PIPE, check=True).stdout
+    return tuple(int(n) for n in re.findall(r"\d+", out)[:2])
+
+
+IS_24 = version() >= (2, 4)
+CONF_D = "dovecot-2.4" if IS_24 else "dovecot-2.3"
+
+
+def make_modules(build, path):
+    shutil.copytree(MODULES, path, symlinks=True)
+    libs = os.path.join(build, "plugin/.libs")
+    shutil.copy(os.path.join(libs, "lib20_msgraph_plugin.so"), path)
+    if IS_24:
+        os.makedirs(os.path.join(path, "settings"), exist_ok=True)
+        shutil.copy(os.path.join(libs, "libmsgraph_settings.so"),
+                    os.path.join(path, "settings"))
+
+
+def private(modules, *argv):
+    """argv, as a command that sees those modules in place of Dovecot's. For
+    2.3 mail_plugin_dir is enough."""
+    return list(argv) if not IS_24 else ["unshare", "--mount", WITH_MODULES, modules, *argv]
+
+
+HEAD_23 = """
+disable_plaintext_auth = no
+mail_plugins = msgraph
+mail_location = msgraph:~/msgraph
+mail_log_prefix = "%s(%u)<%p>: "
+"""
+AUTH_23 = """
+passdb {{
+  driver = passwd-file
+  args = {passwd}
+}}
+userdb {{
+  driver = passwd-file
+  args = {passwd}
+}}
+"""
+# must be the first lines; newer versions accept it
+VERSION_24 = """dovecot_config_version = 2.4.1
+dovecot_storage_version = 2.4.1
+"""
+HEAD_24 = """
+auth_allow_cleartext = yes
+mail_plugins {
+  msgraph = yes
+}
+mail_driver = msgraph
+mail_path = ~/msgraph
+mail_log_prefix = "%{protocol}(%{user})<%{process:pid}>: "
+"""
+AUTH_24 = """
+passdb passwd-file {{
+  passwd_file_path = {passwd}
+}}
+userdb passwd-file {{
+  passwd_file_path = {passwd}
+}}
+"""
+COMMON = """
+imap_fetch_failure = no-after
+base_dir = {path}/run
+state_dir = {path}/run
+log_path = {path}/dovecot.log
+protocols = imap
+listen = 127.0.0.1
+ssl = no
+first_valid_uid = {uid}
+default_internal_user = dovecot
+default_login_user = dovenull
+service imap-login {{
+  inet_listener imap {{
+    port = {imap_port}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+}}
+service anvil {{
+  chroot =
+}}
+namespace inbox {{
+  inbox = yes
+  separator = /
+}}
+"""
+
+
+def settings(values):
+    """msgraph_* settings, where this version wants them"""
+    lines = "".join(f"{key} = {value}\n" for key, value in values.items())
+    return lines if IS_24 else f"plugin {{\n{lines}}}\n"
+
+
+def conf(path, imap_port, uid, values):
+    passwd = os.path.join(path, "passwd")
+    return ((VERSION_24 if IS_24 else "") +
+            COMMON.format(path=path, imap_port=imap_port, uid=uid) +
+            (HEAD_24 if IS_24 else HEAD_23) +
+            (AUTH_24 if IS_24 else AUTH_23).format(passwd=passwd) +
+            settings(values))
