@@ -236,25 +236,36 @@ fi
 echo "starting Dovecot"
 rm -rf "$dir/modules"
 mkdir -p "$dir/modules" "$dir/mail"
-ln -s /usr/lib/dovecot/modules/* "$dir/modules/"
+cp -a /usr/lib/dovecot/modules/. "$dir/modules/"
 cp "$tree/plugin/.libs/lib20_msgraph_plugin.so" "$dir/modules/"
+private=
+if [ -e "$tree/plugin/.libs/libmsgraph_settings.so" ]; then
+	# Dovecot 2.4 finds the settings of plugins in its own directory only;
+	# so ours is mounted over it, for this Dovecot alone
+	[ "$(id -u)" = 0 ] || die "with Dovecot 2.4 only root can run this"
+	mkdir -p "$dir/modules/settings"
+	cp "$tree/plugin/.libs/libmsgraph_settings.so" "$dir/modules/settings/"
+	private="unshare --mount $root/tests/lib/with-modules.sh $dir/modules"
+fi
 chmod -R a+rX "$dir/modules"
 [ "$(id -u)" != 0 ] || chown -R "$uid:$gid" "$dir/mail"
 printf '%s:{PLAIN}%s:%s:%s::%s::\n' "$account" "$password" "$uid" "$gid" \
 	"$dir/mail/$account" > "$dir/passwd"
 [ "$(id -u)" != 0 ] || chown dovecot "$dir/passwd"
-cat > "$dir/dovecot.conf" <<END
+: > "$dir/dovecot.conf"
+[ -z "$private" ] || cat > "$dir/dovecot.conf" <<END
+dovecot_config_version = 2.4.1
+dovecot_storage_version = 2.4.1
+END
+cat >> "$dir/dovecot.conf" <<END
 base_dir = $dir/run
 state_dir = $dir/run
 log_path = $dir/dovecot.log
 protocols = imap
 listen = 127.0.0.1
 ssl = no
-disable_plaintext_auth = no
 first_valid_uid = 1
 mail_plugin_dir = $dir/modules
-mail_plugins = msgraph
-mail_location = msgraph:~/msgraph
 imap_fetch_failure = no-after
 service imap-login {
   inet_listener imap {
@@ -264,6 +275,35 @@ service imap-login {
     port = 0
   }
 }
+namespace inbox {
+  inbox = yes
+  separator = /
+}
+END
+settings="msgraph_broker = $dir/broker.sock
+msgraph_url = $graph_url
+$([ ! -e "$dir/ca.pem" ] || echo "msgraph_ca_file = $dir/ca.pem")"
+if [ -n "$private" ]; then
+	cat >> "$dir/dovecot.conf" <<END
+auth_allow_cleartext = yes
+mail_plugins {
+  msgraph = yes
+}
+mail_driver = msgraph
+mail_path = ~/msgraph
+passdb passwd-file {
+  passwd_file_path = $dir/passwd
+}
+userdb passwd-file {
+  passwd_file_path = $dir/passwd
+}
+$settings
+END
+else
+	cat >> "$dir/dovecot.conf" <<END
+disable_plaintext_auth = no
+mail_plugins = msgraph
+mail_location = msgraph:~/msgraph
 passdb {
   driver = passwd-file
   args = $dir/passwd
@@ -272,16 +312,11 @@ userdb {
   driver = passwd-file
   args = $dir/passwd
 }
-namespace inbox {
-  inbox = yes
-  separator = /
-}
 plugin {
-  msgraph_broker = $dir/broker.sock
-  msgraph_url = $graph_url
-$([ ! -e "$dir/ca.pem" ] || echo "  msgraph_ca_file = $dir/ca.pem")
+$settings
 }
 END
+fi
 if [ "$(id -u)" != 0 ]; then
 	me=$(id -un)
 	cat >> "$dir/dovecot.conf" <<END
@@ -298,7 +333,7 @@ END
 fi
 [ -z "$dovecot_conf" ] || cat "$dovecot_conf" >> "$dir/dovecot.conf"
 : > "$dir/dovecot.log"
-dovecot -F -c "$dir/dovecot.conf" >> "$dir/dovecot.log" 2>&1 &
+$private dovecot -F -c "$dir/dovecot.conf" >> "$dir/dovecot.log" 2>&1 &
 pids="$pids $!"
 wait_for "Dovecot" "$dir/dovecot.log" "starting up" $!
 for _ in $(seq 100); do
