@@ -77,6 +77,7 @@ userdb passwd-file {{
 """
 COMMON = """
 imap_fetch_failure = no-after
+mail_plugin_dir = {path}/modules
 base_dir = {path}/run
 state_dir = {path}/run
 log_path = {path}/dovecot.log
