@@ -201,22 +201,21 @@ const char *graph_folder_delta_link(const struct graph_folder_delta *delta)
  */
 
 static void role_path(struct graph_client *client, unsigned int role,
-		      struct msnet_buf *path)
+		      const char *query, struct msnet_buf *path)
 {
-	msnet_buf_printf(path, "%s/mailFolders/%s?$select=id",
+	msnet_buf_printf(path, "%s/mailFolders/%s%s",
 			 graph_client_mailbox_path(client),
-			 graph_folder_role_names[role]);
+			 graph_folder_role_names[role], query);
 }
 
-static char *role_id(struct json_object *folder, unsigned int role)
+static const char *role_id(struct json_object *folder)
 {
 	const char *id = graph_json_string(folder, "id");
 
-	/* seen live: an answer without id. The name works in its place. */
-	return msnet_strdup(id != NULL && *id != '\0' ? id :
-			    graph_folder_role_names[role]);
+	return id != NULL && *id != '\0' ? id : NULL;
 }
 
+/* Asks for the whole folder: $select=id was seen to be answered without id. */
 static int role_single(struct graph_client *client, unsigned int role,
 		       char **id_r, struct graph_failure *fail_r)
 {
@@ -227,9 +226,10 @@ static int role_single(struct graph_client *client, unsigned int role,
 	struct msnet_buf path = { 0 };
 	struct msnet_response *resp;
 	struct json_object *obj;
+	const char *id;
 	int ret;
 
-	role_path(client, role, &path);
+	role_path(client, role, "", &path);
 	spec.path = path.data;
 	ret = graph_call_run(client, &spec, &resp, fail_r);
 	msnet_buf_free(&path);
@@ -241,8 +241,11 @@ static int role_single(struct graph_client *client, unsigned int role,
 			fail_r->error == GRAPH_ERROR_REFUSED ? 0 : -1;
 	}
 	obj = graph_json_parse(resp->body, (size_t)resp->body_size);
+	id = obj == NULL ? NULL : role_id(obj);
+	/* the name works in its place, as far as it goes */
 	if (obj != NULL)
-		*id_r = role_id(obj, role);
+		*id_r = msnet_strdup(id != NULL ? id :
+				     graph_folder_role_names[role]);
 	json_object_put(obj);
 	msnet_response_free(&resp);
 	return 0;
@@ -261,8 +264,8 @@ role_from_batch(struct json_object *response, char *ids_r[])
 		return false;
 	body = graph_json_object(response, "body");
 	if (status == 200 && ids_r[number] == NULL)
-		ids_r[number] = role_id(body, (unsigned int)number);
-	return true;
+		ids_r[number] = msnet_strdup(role_id(body));
+	return status != 200 || ids_r[number] != NULL;
 }
 
 static char *roles_batch_body(struct graph_client *client)
@@ -272,7 +275,7 @@ static char *roles_batch_body(struct graph_client *client)
 
 	msnet_buf_add(&body, "{\"requests\":[");
 	for (i = 0; i < GRAPH_FOLDER_ROLE_COUNT; i++) {
-		role_path(client, i, &path);
+		role_path(client, i, "?$select=id", &path);
 		msnet_buf_printf(&body, "%s{\"id\":\"%u\",\"method\":\"GET\","
 			"\"url\":\"%s\",\"headers\":{\"Prefer\":"
 			"\"IdType=\\\"ImmutableId\\\"\"}}",
