@@ -227,6 +227,27 @@ int msgraph_copy(struct mail_save_context *_ctx, struct mail *mail)
  * Making the copies
  */
 
+/* Exchange gives one to each message that comes without; the header that the
+   client sees does not have it. NULL if it cannot be had. */
+static const char *
+msgraph_copy_ask_message_id(struct msgraph_save_context *ctx, const char *id)
+{
+	const struct graph_batch_result *result;
+	struct graph_batch *batch;
+	struct graph_failure fail;
+	const char *message_id = NULL;
+
+	batch = graph_batch_init(ctx->mbox->storage->account->client);
+	(void)graph_batch_get(batch, id);
+	(void)graph_batch_run(batch, &fail);
+	result = graph_batch_result(batch, 0);
+	if (result->message != NULL)
+		message_id = p_strdup(ctx->pool,
+				      result->message->internet_message_id);
+	graph_batch_deinit(&batch);
+	return message_id;
+}
+
 /* The answer was lost: did the copy come to be? */
 static void
 msgraph_copy_find_lost(struct msgraph_save_context *ctx,
@@ -236,6 +257,8 @@ msgraph_copy_find_lost(struct msgraph_save_context *ctx,
 	char **ids;
 	unsigned int i;
 
+	if (op->message_id == NULL)
+		op->message_id = msgraph_copy_ask_message_id(ctx, op->src_id);
 	if (op->message_id == NULL ||
 	    graph_message_find(ctx->mbox->storage->account->client,
 			       ctx->mbox->folder_id, op->message_id, since,

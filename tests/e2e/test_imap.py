@@ -282,6 +282,18 @@ def test_other_session_sees_it_first(rig, imap):
         conn.logout()
 
 
+def test_lost_answer_of_a_copy_without_message_id(rig, imap):
+    ok(imap.create("Nameless"))
+    ok(imap.create("Nameless2"))
+    for number in range(3):
+        ok(imap.append("Nameless", None, None,
+                       b"Subject: nameless %d\r\n\r\nText\r\n" % number))
+    ok(imap.select("Nameless"))
+    rig.sim("fault", method="POST", path="batch", phase="after", reset=True)
+    assert b"COPYUID" in ok(imap.copy("1:3", "Nameless2"))[0]
+    assert len(rig.messages(folder="Nameless2")) == 3
+
+
 def test_lost_answer_of_a_copy(rig, imap):
     ok(imap.create("Copies"))
     ok(imap.select())
