@@ -55,6 +55,12 @@ msgraph_mail_alloc(struct mailbox_transaction_context *t,
 	mail->fetch_fd = -1;
 	index_mail_init(&mail->imail, t, wanted_fields, wanted_headers, pool,
 			NULL);
+	/* Updates of distributions change the structure and not the ABI's
+	   name. This field comes after the part that grows. */
+	if (mail->imail.ibox != INDEX_STORAGE_CONTEXT(t->box)) {
+		i_fatal("msgraph: the plugin was built for another build of "
+			"Dovecot; build it again for the one installed");
+	}
 	return &mail->imail.mail.mail;
 }
 
