@@ -5,7 +5,7 @@ cd "$(dirname "$0")" || exit 1
 root=$PWD
 . tests/lib/packages.sh
 
-usage="usage: ./test.sh [--only unit|sim|e2e|lint|dist] [--dir DIR]
+usage="usage: ./test.sh [--only unit|sim|e2e|lint|dist|deb] [--dir DIR]
        [--dovecot all|LIST]  LIST of 2.3 (this machine's), trixie, sid; default 2.3"
 only= dir= dovecot=2.3
 while [ $# -gt 0 ]; do
@@ -21,6 +21,7 @@ wanted() { [ -z "$only" ] || [ "$only" = "$1" ]; }
 
 packages="$PACKAGES_BUILD $PACKAGES_SIM $PACKAGES_TEST"
 ! wanted lint || packages="$packages $PACKAGES_LINT"
+! wanted deb || packages="$packages $PACKAGES_DEB"
 packages_install $packages || exit 1
 if [ -z "$dir" ]; then
 	dir=$(mktemp -d /tmp/msgraph-test.XXXXXX)
@@ -49,7 +50,7 @@ step() {
 # pytest_step NAME DIR: adds pytest's own counts
 pytest_step() {
 	echo "---- $1"
-	/usr/bin/python3 -m pytest -q -p no:cacheprovider "$2" 2>&1 |
+	/usr/bin/python3 -m pytest -q -rs -p no:cacheprovider "$2" 2>&1 |
 		tee "$dir/log" | tail -40
 	local last
 	last=$(grep -E '(passed|failed|error).* in ' "$dir/log" | tail -1)
@@ -86,11 +87,13 @@ unit() {
 
 # in_chroot SUITE: units and end to end with the Dovecot of another release
 in_chroot() {
-	local kind status last
+	local kind status last binds=()
+	# the mail corpus, where it is
+	[ ! -d ../shared ] || binds=(--bind ../shared)
 	for kind in unit e2e; do
 		[ -z "$only" ] || wanted $kind || continue
 		echo "---- $kind tests in $1"
-		tests/chroot --bind "$dir/$1" "$1" ./test.sh --only $kind \
+		tests/chroot "${binds[@]}" --bind "$dir/$1" "$1" ./test.sh --only $kind \
 			--dir "$dir/$1" 2>&1 | tee "$dir/log"
 		status=${PIPESTATUS[0]}
 		if [ "$status" = 77 ]; then
@@ -155,5 +158,8 @@ fi
 if wanted dist; then
 	step "make distcheck" make -C "$dir/build/tree" -j"$(nproc)" distcheck \
 		NOVALGRIND=1
+fi
+if wanted deb; then
+	pytest_step "Debian packages" tests/packages
 fi
 finish

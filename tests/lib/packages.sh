@@ -6,6 +6,7 @@ libsqlite3-dev libssl-dev"
 PACKAGES_SIM="python3 python3-aiohttp python3-cryptography"
 PACKAGES_TEST="python3-pytest python3-msal valgrind isync curl xz-utils"
 PACKAGES_LINT="clang clang-tidy cppcheck mandoc"
+PACKAGES_DEB="build-essential debhelper lintian"
 
 # packages_missing NAME...: those that are not installed
 packages_missing() {
