@@ -118,10 +118,14 @@ finish() {
 	exit
 }
 
+others=
 for suite in ${dovecot//,/ }; do
 	case $suite in
 	2.3) ;;
-	trixie|sid) in_chroot $suite;;
+	trixie|sid)
+		in_chroot $suite
+		[ ! -d "$dir/$suite/build/tree" ] ||
+			others="$others $suite=$dir/$suite/build/tree";;
 	*) echo "$usage" >&2; exit 64;;
 	esac
 done
@@ -154,6 +158,10 @@ if wanted sim; then
 fi
 if wanted e2e; then
 	pytest_step "end to end" tests/e2e
+fi
+if wanted e2e && [ -n "$others" ]; then
+	export MSGRAPH_OTHER_BUILDS=$others
+	pytest_step "from this Dovecot to newer ones" tests/versions
 fi
 if wanted dist; then
 	step "make distcheck" make -C "$dir/build/tree" -j"$(nproc)" distcheck \

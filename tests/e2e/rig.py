@@ -177,6 +177,14 @@ key_file = {self.file("seal.key")}
 
     # dovecot
 
+    def dovecot_settings(self):
+        return {
+            "msgraph_broker": self.file("broker.sock"),
+            "msgraph_url": self.url,
+            "msgraph_ca_file": self.file("ca", "ca.pem"),
+            "msgraph_request_timeout": "10s", "msgraph_poll_interval": "2s",
+            **self.settings}
+
     def start_dovecot(self):
         os.makedirs(self.file("mail"), exist_ok=True)
         os.chown(self.file("mail"), MAIL_UID, MAIL_UID)
@@ -187,14 +195,8 @@ key_file = {self.file("seal.key")}
             f"{u}:{{PLAIN}}{PASSWORD}:{MAIL_UID}:{MAIL_UID}::"
             f"{self.file('mail', u)}::\n" for u in self.users)
         self.write("passwd", passwd)
-        settings = {
-            "msgraph_broker": self.file("broker.sock"),
-            "msgraph_url": self.url,
-            "msgraph_ca_file": self.file("ca", "ca.pem"),
-            "msgraph_request_timeout": "10s", "msgraph_poll_interval": "2s"}
-        settings.update(self.settings)
         self.write("dovecot.conf", dovecot.conf(
-            self.path, self.imap_port, MAIL_UID, settings))
+            self.path, self.imap_port, MAIL_UID, self.dovecot_settings()))
         self._start("dovecot", dovecot.private(
             modules, "dovecot", "-F", "-c", self.file("dovecot.conf")))
         wait_for("dovecot", self._port_open)
