@@ -6,22 +6,20 @@
 #include "oauthd-httpd.h"
 #include "oauthd-keepalive.h"
 #include "oauthd-links.h"
+#include "mstoken-db.h"
 #include "mstoken-seal.h"
 #include "msnet-buf.h"
 #include "msnet-secret.h"
 #include "msnet-transport.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #define EXIT_USAGE 64
 #define EXIT_CONFIG 78
@@ -113,34 +111,16 @@ static void oauthd_wait_for_end(struct oauthd *oauthd, const sigset_t *signals)
 		else if (sig > 0)
 			return;
 		else if (errno == EAGAIN) {
+			(void)mstoken_refresher_flush(oauthd->refresher);
 			oauthd_keep_alive(oauthd);
 			timeout.tv_sec = KEEP_ALIVE_SECS;
 		}
 	}
 }
 
-/* One daemon for each store: two would spend the same refresh tokens. The lock
-   goes with the process. */
-static int oauthd_lock_store(const char *store, char **error_r)
+static void oauthd_warn(void *context, const char *message)
 {
-	struct msnet_buf buf = { 0 };
-	int fd;
-
-	msnet_buf_printf(&buf, "%s.lock", store);
-	fd = open(buf.data, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd == -1 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		const char *reason = errno == EWOULDBLOCK ?
-			"another msgraph-oauthd uses this store" :
-			strerror(errno);
-
-		msnet_buf_printf(&buf, ": %s", reason);
-		*error_r = msnet_buf_steal(&buf);
-		if (fd != -1)
-			(void)close(fd);
-		return -1;
-	}
-	msnet_buf_free(&buf);
-	return fd;
+	oauthd_log("%s", message);
 }
 
 static int oauthd_open(struct oauthd *oauthd, char **error_r)
@@ -148,13 +128,19 @@ static int oauthd_open(struct oauthd *oauthd, char **error_r)
 	struct mstoken_refresher_settings set = {
 		.transport_create = oauthd_transport_create,
 		.app_get = oauthd_app_get, .app_release = oauthd_app_release,
-		.context = oauthd, .timeout_msecs = OAUTHD_TIMEOUT_MSECS,
+		.warn = oauthd_warn, .context = oauthd,
+		.timeout_msecs = OAUTHD_TIMEOUT_MSECS,
+	};
+	struct mstoken_db_settings db = {
+		.store = oauthd->config.store,
+		.password_file = oauthd->config.store_password_file,
+		.mode = oauthd->config.store_mode,
 	};
 
 	oauthd->seal = mstoken_seal_open(oauthd->config.key_file, error_r);
 	if (oauthd->seal == NULL)
 		return -1;
-	oauthd->store = mstoken_store_open(oauthd->config.store, oauthd->seal,
+	oauthd->store = mstoken_store_open(&db, oauthd->seal,
 					   oauthd->config.client_id, error_r);
 	if (oauthd->store == NULL)
 		return -1;
@@ -191,10 +177,9 @@ static int oauthd_serve(struct oauthd *oauthd, const sigset_t *signals)
 	struct oauthd_broker *broker = NULL;
 	struct oauthd_httpd *httpd = NULL;
 	char *error = NULL;
-	int lock_fd, ret = EXIT_FAILURE;
+	int ret = EXIT_FAILURE;
 
-	lock_fd = oauthd_lock_store(oauthd->config.store, &error);
-	if (lock_fd != -1 && oauthd_open(oauthd, &error) == 0 &&
+	if (oauthd_open(oauthd, &error) == 0 &&
 	    (broker = oauthd_broker_start(oauthd, &error)) != NULL &&
 	    (httpd = oauthd_httpd_start(oauthd, &error)) != NULL) {
 		oauthd_log("ready");
@@ -205,9 +190,12 @@ static int oauthd_serve(struct oauthd *oauthd, const sigset_t *signals)
 	}
 	oauthd_httpd_stop(&httpd);
 	oauthd_broker_stop(&broker);
+	if (oauthd->refresher != NULL &&
+	    mstoken_refresher_flush(oauthd->refresher) > 0) {
+		oauthd_log("ended with tokens that could not be stored: their "
+			   "accounts go on with the older ones");
+	}
 	oauthd_close(oauthd);
-	if (lock_fd != -1)
-		(void)close(lock_fd);
 	free(error);
 	return ret;
 }

@@ -18,7 +18,9 @@
 #define SECRET_MAX 4096
 #define LEXZUR_SECTION "MS-OfficeMail-365"
 
-enum key_type { KEY_STRING, KEY_URL, KEY_PUBLIC_URL, KEY_OCTAL, KEY_SECS };
+enum key_type {
+	KEY_STRING, KEY_URL, KEY_PUBLIC_URL, KEY_OCTAL, KEY_SECS, KEY_BOOL
+};
 
 static const struct config_key {
 	const char *name;
@@ -45,9 +47,12 @@ static const struct config_key {
 	KEY(broker_users, KEY_STRING, NULL, false),
 	KEY(broker_mode, KEY_OCTAL, "0660", false),
 	KEY(store, KEY_STRING, "/var/lib/msgraph/accounts.sqlite", false),
+	KEY(store_mode, KEY_OCTAL, "0600", false),
+	KEY(store_password_file, KEY_STRING, NULL, false),
 	KEY(key_file, KEY_STRING, "/etc/msgraph/seal.key", false),
 	KEY(features, KEY_STRING, "read send settings", false),
 	KEY(invitation_lifetime, KEY_SECS, "86400", false),
+	KEY(app_passwords, KEY_BOOL, "no", false),
 #undef KEY
 };
 #define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
@@ -113,6 +118,11 @@ config_set(struct oauthd_config *config, const struct config_key *key,
 				"must be a number of seconds from 60 to "
 				"2678400";
 		*(unsigned int *)field = (unsigned int)number;
+		return NULL;
+	case KEY_BOOL:
+		if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
+			return "must be yes or no";
+		*(bool *)field = strcmp(value, "yes") == 0;
 		return NULL;
 	case KEY_STRING:
 		break;
@@ -365,7 +375,8 @@ void oauthd_config_deinit(struct oauthd_config *config)
 	size_t i;
 
 	for (i = 0; i < KEY_COUNT; i++) {
-		if (keys[i].type != KEY_OCTAL && keys[i].type != KEY_SECS)
+		if (keys[i].type != KEY_OCTAL && keys[i].type != KEY_SECS &&
+		    keys[i].type != KEY_BOOL)
 			free(*(char **)((char *)config + keys[i].offset));
 	}
 	msnet_secret_free(&config->client_secret);

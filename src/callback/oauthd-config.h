@@ -28,10 +28,13 @@ struct oauthd_config {
 	char *broker;
 	char *broker_users;		/* names or uids, by spaces */
 	unsigned int broker_mode;
-	char *store;
+	char *store;			/* path or postgresql:// */
+	unsigned int store_mode;
+	char *store_password_file;
 	char *key_file;
 	char *features;
 	unsigned int invitation_lifetime; /* seconds */
+	bool app_passwords;		/* shown to who has linked */
 
 	/* the file with the secret when it was read last */
 	struct timespec secret_mtime;

@@ -329,6 +329,8 @@ link_store(struct oauthd *oauthd, const struct link_flow *flow,
 		.address = flow->address, .tid = grant->tid, .oid = grant->oid,
 		.username = grant->username != NULL ? grant->username : empty,
 		.refresh_token = grant->refresh_token,
+		.access_token = grant->access_token,
+		.access_expires = (int64_t)time(NULL) + grant->expires_in,
 	};
 	int ret;
 
@@ -339,7 +341,7 @@ link_store(struct oauthd *oauthd, const struct link_flow *flow,
 			 "offline_access is missing in the app registration");
 		return OAUTHD_LINK_FAILED;
 	}
-	ret = mstoken_store_link(oauthd->store, &account);
+	ret = mstoken_store_link(oauthd->store, &account, flow->invitation);
 	if (ret == 0)
 		return OAUTHD_LINK_WRONG_ACCOUNT;
 	if (ret < 0) {
@@ -349,9 +351,6 @@ link_store(struct oauthd *oauthd, const struct link_flow *flow,
 			 mstoken_store_error(oauthd->store));
 		return OAUTHD_LINK_FAILED;
 	}
-	mstoken_refresher_put(oauthd->refresher, flow->address,
-			      grant->access_token, grant->expires_in);
-	(void)mstoken_store_use_invitation(oauthd->store, flow->invitation);
 	return OAUTHD_LINK_OK;
 }
 

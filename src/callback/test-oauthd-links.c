@@ -3,6 +3,7 @@
 #include "oauthd-links.h"
 #include "oauthd-pages.h"
 #include "oauthd.h"
+#include "mstoken-db.h"
 #include "mstoken-seal.h"
 #include "mstest.h"
 
@@ -204,13 +205,13 @@ static void test_flow(struct oauthd *oauthd)
 int main(void)
 {
 	struct oauthd oauthd = { .config = { .invitation_lifetime = 3600 } };
+	struct mstoken_db_settings db = { .store = ":memory:" };
 	char url[] = "https://mail.example", key[64], *error = NULL;
 
 	snprintf(key, sizeof(key), "test-links.%ld.key", (long)getpid());
 	oauthd.config.public_url = url;
 	oauthd.seal = mstoken_seal_open(key, &error);
-	oauthd.store = mstoken_store_open(":memory:", oauthd.seal, "app",
-					  &error);
+	oauthd.store = mstoken_store_open(&db, oauthd.seal, "app", &error);
 	test_own_address();
 	test_pages();
 	test_flow(&oauthd);

@@ -1,52 +1,19 @@
-#include "mstoken-refresh.h"
-#include "mstoken-store.h"
+#include "mstoken-refresh-private.h"
 #include "msnet-buf.h"
 #include "msnet-secret.h"
-#include "msnet-transport.h"
 
 #include <openssl/evp.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
-/* renew when less than this is left */
-#define REFRESH_BEFORE_SECS 300
-/* and this is left at least when a token is given out although the login host
-   cannot be reached */
+/* This is left at least when a token is given out although the login host cannot
+   be reached. */
 #define REFRESH_MIN_LEFT_SECS 30
 /* A failure is the answer for this long, so that many impatient mail programs
    are no storm at the login host (AADSTS50196). */
 #define REFRESH_HOLD_SECS 3
-
-struct refresh_entry {
-	struct refresh_entry *next;
-	char *address;
-	char *token;
-	time_t expires;			/* CLOCK_MONOTONIC seconds */
-
-	/* a thread is at the login host for this account */
-	bool busy;
-	/* rises with each finished refresh, for those who waited for it */
-	unsigned int round;
-	int result;
-	struct mstoken_failure fail;
-	time_t failed;			/* CLOCK_MONOTONIC seconds, 0 = not */
-	/* rises when the account is linked anew or unlinked: what a refresh
-	   brings that began before is not for it */
-	unsigned int generation;
-};
-
-struct mstoken_refresher {
-	struct mstoken_refresher_settings set;
-	pthread_mutex_t mutex;
-	pthread_cond_t cond;
-	/* entries are never removed before the end, so that a thread may wait
-	   on one without the mutex being held all the time */
-	struct refresh_entry *entries;
-};
 
 static time_t monotonic_now(void)
 {
@@ -62,6 +29,7 @@ mstoken_refresher_create(const struct mstoken_refresher_settings *set)
 	struct mstoken_refresher *refresher = msnet_malloc(sizeof(*refresher));
 
 	refresher->set = *set;
+	refresher->owner = msnet_secret_random_text(16);
 	pthread_mutex_init(&refresher->mutex, NULL);
 	pthread_cond_init(&refresher->cond, NULL);
 	return refresher;
@@ -78,11 +46,15 @@ void mstoken_refresher_destroy(struct mstoken_refresher **_refresher)
 	while ((entry = refresher->entries) != NULL) {
 		refresher->entries = entry->next;
 		msnet_secret_free(&entry->token);
+		if (entry->pending != NULL)
+			mstoken_account_deinit(entry->pending);
+		free(entry->pending);
 		free(entry->address);
 		free(entry);
 	}
 	pthread_cond_destroy(&refresher->cond);
 	pthread_mutex_destroy(&refresher->mutex);
+	free(refresher->owner);
 	free(refresher);
 }
 
@@ -102,15 +74,7 @@ entry_get(struct mstoken_refresher *refresher, const char *address)
 	return entry;
 }
 
-static void entry_set_token(struct refresh_entry *entry, const char *token,
-			    unsigned int expires_in)
-{
-	msnet_secret_free(&entry->token);
-	entry->token = msnet_strdup(token);
-	entry->expires = monotonic_now() + (time_t)expires_in;
-}
-
-static bool token_is_rejected(const char *token, const char *rejected_hash)
+bool mstoken_token_is_rejected(const char *token, const char *rejected_hash)
 {
 	unsigned char digest[32];
 	char hash[65];
@@ -131,128 +95,94 @@ static bool entry_is_usable(const struct refresh_entry *entry,
 {
 	return entry->token != NULL &&
 		entry->expires - monotonic_now() >= min_left &&
-		!token_is_rejected(entry->token, rejected_hash);
+		!mstoken_token_is_rejected(entry->token, rejected_hash);
 }
 
-/*
- * One refresh, without the mutex
- */
-
-static int
-refresh_store_result(struct mstoken_refresher *refresher,
-		     const struct mstoken_account *account,
-		     struct mstoken_grant *grant,
-		     struct mstoken_failure *fail)
+/* The database has something newer, perhaps from another daemon. */
+static void entry_learn(struct refresh_entry *entry,
+			const struct mstoken_account *account)
 {
-	const char *token = grant->refresh_token != NULL ?
-		grant->refresh_token : account->refresh_token;
-	int ret;
-
-	ret = mstoken_store_set_token(refresher->set.store, account->address,
-				      account->version, account->tid, token);
-	if (ret < 0) {
-		fail->state = MSTOKEN_STATE_UNREACHABLE;
-		snprintf(fail->message, sizeof(fail->message),
-			 "the account store cannot be written: %s",
-			 mstoken_store_error(refresher->set.store));
-		return -1;
-	}
-	/* 0: linked anew meanwhile; its newer token stays, and the access token
-	   in hand is good all the same */
-	return 0;
+	if (account->version <= entry->version)
+		return;
+	msnet_secret_free(&entry->token);
+	entry->version = account->version;
+	entry->failed = 0;
+	if (account->access_token[0] == '\0')
+		return;
+	entry->token = msnet_strdup(account->access_token);
+	entry->expires = monotonic_now() +
+		(time_t)(account->access_expires - (int64_t)time(NULL));
 }
 
-static int
-refresh_account(struct mstoken_refresher *refresher,
-		const struct mstoken_account *account,
-		struct mstoken_grant *grant_r, struct mstoken_failure *fail_r)
+static void entry_forget(struct refresh_entry *entry)
 {
-	const struct mstoken_refresher_settings *set = &refresher->set;
-	struct msnet_transport *transport;
-	struct mstoken_app app;
-	int ret;
-
-	set->app_get(set->context, &app);
-	transport = set->transport_create(set->context);
-	ret = mstoken_flow_refresh(transport, &app, account->refresh_token,
-				   set->timeout_msecs, grant_r, fail_r);
-	msnet_transport_destroy(&transport);
-	set->app_release(set->context, &app);
-	if (ret == 0)
-		return refresh_store_result(refresher, account, grant_r,
-					    fail_r);
-	/* A network failure is no verdict on the account: it replaces none. */
-	if (fail_r->state != MSTOKEN_STATE_UNREACHABLE ||
-	    account->state == MSTOKEN_STATE_OK) {
-		(void)mstoken_store_set_state(set->store, account->address,
-					      account->version, fail_r->state,
-					      fail_r->message);
-	}
-	return -1;
-}
-
-static int
-refresh_run(struct mstoken_refresher *refresher, const char *address,
-	    struct mstoken_grant *grant_r, struct mstoken_failure *fail_r)
-{
-	struct mstoken_account account;
-	int ret;
-
-	memset(grant_r, 0, sizeof(*grant_r));
-	memset(fail_r, 0, sizeof(*fail_r));
-	ret = mstoken_store_get(refresher->set.store, address, &account);
-	if (ret < 0) {
-		fail_r->state = MSTOKEN_STATE_UNREACHABLE;
-		snprintf(fail_r->message, sizeof(fail_r->message),
-			 "the account store cannot be read: %s",
-			 mstoken_store_error(refresher->set.store));
-		return -1;
-	}
-	if (ret == 0) {
-		fail_r->state = MSTOKEN_STATE_NOT_LINKED;
-		snprintf(fail_r->message, sizeof(fail_r->message),
-			 "the account is not linked: ask for a link "
-			 "(msgraphctl link)");
-		return -1;
-	}
-	if (account.refresh_token[0] == '\0') {
-		fail_r->state = MSTOKEN_STATE_NEEDS_SIGN_IN;
-		snprintf(fail_r->message, sizeof(fail_r->message),
-			 "the stored token cannot be opened with this "
-			 "key_file and client_id: link the account again");
-		ret = -1;
-	} else {
-		ret = refresh_account(refresher, &account, grant_r, fail_r);
-	}
-	mstoken_account_deinit(&account);
-	return ret;
+	entry->failed = 0;
+	entry->version = 0;
+	msnet_secret_free(&entry->token);
 }
 
 /* Called with the mutex held; gives it up while at the login host. */
 static void
-entry_refresh(struct mstoken_refresher *refresher, struct refresh_entry *entry)
+entry_refresh(struct mstoken_refresher *refresher, struct refresh_entry *entry,
+	      const char *rejected_hash)
 {
-	struct mstoken_grant grant;
+	struct mstoken_account account;
 	struct mstoken_failure fail;
-	unsigned int generation = entry->generation;
 	int ret;
 
 	entry->busy = true;
 	pthread_mutex_unlock(&refresher->mutex);
-	ret = refresh_run(refresher, entry->address, &grant, &fail);
+	ret = mstoken_renew(refresher, entry, rejected_hash, &account, &fail);
 	pthread_mutex_lock(&refresher->mutex);
-	if (generation != entry->generation) {
-		ret = 0;
-		memset(&fail, 0, sizeof(fail));
-	} else if (ret == 0)
-		entry_set_token(entry, grant.access_token, grant.expires_in);
+	if (ret == 0)
+		entry_learn(entry, &account);
+	else if (fail.state == MSTOKEN_STATE_NOT_LINKED)
+		entry_forget(entry);
 	entry->failed = ret == 0 ? 0 : monotonic_now();
-	mstoken_grant_deinit(&grant);
+	mstoken_account_deinit(&account);
 	entry->result = ret;
 	entry->fail = fail;
 	entry->busy = false;
 	entry->round++;
 	pthread_cond_broadcast(&refresher->cond);
+}
+
+/* Called with the mutex held: wait for the thread that is at it, or do it. */
+static int
+entry_update(struct mstoken_refresher *refresher, struct refresh_entry *entry,
+	     const char *rejected_hash)
+{
+	unsigned int round = entry->round;
+
+	if (entry->busy) {
+		while (entry->round == round)
+			pthread_cond_wait(&refresher->cond, &refresher->mutex);
+	} else if (entry->failed == 0 ||
+		   monotonic_now() - entry->failed >= REFRESH_HOLD_SECS) {
+		entry_refresh(refresher, entry, rejected_hash);
+	}
+	return entry->result;
+}
+
+/* What the database says of the account first: it may have been unlinked or
+   linked anew by another daemon. -1: no such account. */
+static int
+entry_look(struct mstoken_refresher *refresher, const char *address,
+	   struct refresh_entry **entry_r)
+{
+	struct mstoken_account account;
+	int ret = mstoken_store_get(refresher->set.store, address, &account);
+
+	pthread_mutex_lock(&refresher->mutex);
+	*entry_r = entry_get(refresher, address);
+	if (ret > 0) {
+		entry_learn(*entry_r, &account);
+		mstoken_account_deinit(&account);
+	} else if (ret == 0) {
+		entry_forget(*entry_r);
+	}
+	/* while it cannot be asked, what is in memory is good */
+	return ret == 0 ? -1 : 0;
 }
 
 int mstoken_refresher_get(struct mstoken_refresher *refresher,
@@ -261,72 +191,59 @@ int mstoken_refresher_get(struct mstoken_refresher *refresher,
 			  struct mstoken_failure *fail_r)
 {
 	struct refresh_entry *entry;
-	time_t min_left = REFRESH_BEFORE_SECS;
-	unsigned int round;
-	int ret = 0;
+	time_t left, min_left = REFRESH_BEFORE_SECS;
+	int ret;
 
 	memset(fail_r, 0, sizeof(*fail_r));
 	*token_r = NULL;
-	pthread_mutex_lock(&refresher->mutex);
-	entry = entry_get(refresher, address);
-	if (!entry_is_usable(entry, rejected_hash, min_left)) {
-		if (entry->busy) {
-			round = entry->round;
-			while (entry->round == round)
-				pthread_cond_wait(&refresher->cond,
-						  &refresher->mutex);
-		} else if (entry->failed == 0 || monotonic_now() -
-			   entry->failed >= REFRESH_HOLD_SECS) {
-			entry_refresh(refresher, entry);
-		}
-		ret = entry->result;
+	ret = entry_look(refresher, address, &entry);
+	if (ret == 0 && !entry_is_usable(entry, rejected_hash, min_left)) {
+		ret = entry_update(refresher, entry, rejected_hash);
 		*fail_r = entry->fail;
-		/* short-lived tokens are good until nearly their end, and so is
-		   an old one while nobody can be asked */
-		min_left = ret == 0 ? 0 : REFRESH_MIN_LEFT_SECS;
+		/* an old one is good until nearly its end while nobody can be
+		   asked */
+		min_left = REFRESH_MIN_LEFT_SECS;
 		if (ret < 0 && fail_r->state == MSTOKEN_STATE_UNREACHABLE &&
 		    entry_is_usable(entry, rejected_hash, min_left))
 			ret = 0;
 	}
 	if (ret == 0 && entry->token != NULL) {
-		time_t left = entry->expires - monotonic_now();
-
+		left = entry->expires - monotonic_now();
 		*token_r = msnet_strdup(entry->token);
 		*expires_in_r = left > 0 ? (unsigned int)left : 0;
-	} else if (ret == 0) {
-		/* unlinked in the same moment */
+	} else if (fail_r->message[0] == '\0') {
 		fail_r->state = MSTOKEN_STATE_NOT_LINKED;
 		snprintf(fail_r->message, sizeof(fail_r->message),
-			 "the account is not linked");
+			 "the account is not linked: ask for a link "
+			 "(msgraphctl link)");
 		ret = -1;
 	}
 	pthread_mutex_unlock(&refresher->mutex);
 	return ret;
 }
 
-void mstoken_refresher_put(struct mstoken_refresher *refresher,
-			   const char *address, const char *token,
-			   unsigned int expires_in)
-{
-	struct refresh_entry *entry;
-
-	pthread_mutex_lock(&refresher->mutex);
-	entry = entry_get(refresher, address);
-	entry->generation++;
-	entry->failed = 0;
-	entry_set_token(entry, token, expires_in);
-	pthread_mutex_unlock(&refresher->mutex);
-}
-
 void mstoken_refresher_forget(struct mstoken_refresher *refresher,
 			      const char *address)
 {
+	pthread_mutex_lock(&refresher->mutex);
+	entry_forget(entry_get(refresher, address));
+	pthread_mutex_unlock(&refresher->mutex);
+}
+
+unsigned int mstoken_refresher_flush(struct mstoken_refresher *refresher)
+{
 	struct refresh_entry *entry;
+	unsigned int count = 0;
 
 	pthread_mutex_lock(&refresher->mutex);
-	entry = entry_get(refresher, address);
-	entry->generation++;
-	entry->failed = 0;
-	msnet_secret_free(&entry->token);
+	for (entry = refresher->entries; entry != NULL; entry = entry->next) {
+		if (entry->busy)
+			continue;
+		if (entry->pending != NULL)
+			entry_refresh(refresher, entry, NULL);
+		if (entry->pending != NULL)
+			count++;
+	}
 	pthread_mutex_unlock(&refresher->mutex);
+	return count;
 }

@@ -1,10 +1,11 @@
 #ifndef MSTOKEN_REFRESH_H
 #define MSTOKEN_REFRESH_H
 
-/* Access tokens of all accounts: kept in memory, renewed before they expire,
-   one refresh at a time per account however many threads ask; all of them get
-   the one result. The new refresh token is on the disk before anybody uses the
-   access token that came with it. */
+/* Access tokens of all accounts: renewed before they expire, one refresh at a
+   time per account however many threads ask, and however many daemons share the
+   database; all of them get the one result. What the login host gave is in the
+   database before anybody uses it; until it is there, it is kept in memory, and
+   the old refresh token is not spent again. */
 
 #include "mstoken-flow.h"
 
@@ -19,6 +20,8 @@ struct mstoken_refresher_settings {
 	   until app_release(). */
 	void (*app_get)(void *context, struct mstoken_app *app_r);
 	void (*app_release)(void *context, struct mstoken_app *app);
+	/* One line for the administrator. */
+	void (*warn)(void *context, const char *message);
 	void *context;
 	unsigned int timeout_msecs;
 };
@@ -32,17 +35,18 @@ void mstoken_refresher_destroy(struct mstoken_refresher **refresher);
 /* Get an access token (heap, wipe it). rejected_hash: SHA-256 hex of a token
    that Graph refused, or NULL. Blocks. Returns 0, or -1 and why; state
    NOT_LINKED: no such account. While the login host cannot be reached a token
-   that is still valid is given out. */
+   that is still valid is given out, and so is one in memory while the database
+   cannot be read. */
 int mstoken_refresher_get(struct mstoken_refresher *refresher,
 			  const char *address, const char *rejected_hash,
 			  char **token_r, unsigned int *expires_in_r,
 			  struct mstoken_failure *fail_r);
-/* A token that came with a fresh link. */
-void mstoken_refresher_put(struct mstoken_refresher *refresher,
-			   const char *address, const char *token,
-			   unsigned int expires_in);
 /* The account was unlinked: forget its token. */
 void mstoken_refresher_forget(struct mstoken_refresher *refresher,
 			      const char *address);
+
+/* Try again to store what could not be stored. Returns how many tokens still
+   are in memory only. */
+unsigned int mstoken_refresher_flush(struct mstoken_refresher *refresher);
 
 #endif

@@ -11,6 +11,7 @@
 
 struct mstoken_store;
 struct mstoken_seal;
+struct mstoken_db_settings;
 
 /* Strings are heap and never NULL after mstoken_store_get(), "" if not known.
    Free with mstoken_account_deinit(), which wipes the token. */
@@ -20,6 +21,11 @@ struct mstoken_account {
 	char *tid, *oid;
 	char *username;
 	char *refresh_token;
+	/* the newest access token and when it ends, "" if there is none */
+	char *access_token;
+	int64_t access_expires;
+	/* The id of the key that is missing to open the tokens, else NULL. */
+	char *missing_key;
 	/* rises with every token stored; a newer one is never overwritten */
 	int64_t version;
 	enum mstoken_state state;
@@ -28,12 +34,18 @@ struct mstoken_account {
 	int64_t state_since, linked_at, refreshed_at;
 };
 
-/* Open or make the database (mode 0600) and bring its schema up to date.
-   client_id goes into the sealing context. seal is borrowed. Returns NULL and a
-   heap text. */
+/* What a token request has brought. */
+struct mstoken_tokens {
+	const char *refresh_token, *access_token;
+	int64_t access_expires;
+};
+
+/* Open the database, see mstoken-db.h. client_id goes into the sealing context.
+   seal is borrowed. Returns NULL and a heap text. */
 struct mstoken_store *
-mstoken_store_open(const char *path, const struct mstoken_seal *seal,
-		   const char *client_id, char **error_r);
+mstoken_store_open(const struct mstoken_db_settings *set,
+		   struct mstoken_seal *seal, const char *client_id,
+		   char **error_r);
 void mstoken_store_close(struct mstoken_store **store);
 /* The app registration is another one now: the tokens of the old one cannot be
    used with it, and are not opened. */
@@ -44,18 +56,38 @@ void mstoken_store_set_client_id(struct mstoken_store *store,
    mstoken_store_error()). */
 int mstoken_store_get(struct mstoken_store *store, const char *address,
 		      struct mstoken_account *account_r);
-/* Insert, or replace the token of an account with the same tid and oid. 0 =
-   the address is linked to another identity. */
+/* Insert, or replace the tokens of an account with the same tid and oid, and use
+   up the invitation (NULL if there was none). 0 = the address is linked to
+   another identity. */
 int mstoken_store_link(struct mstoken_store *store,
-		       const struct mstoken_account *account);
-/* Durable when it returns. 0 = somebody stored a newer one. */
+		       const struct mstoken_account *account,
+		       const char *invitation);
+/* Durable when it returns. 0 = somebody stored a newer one, or the account was
+   unlinked. Ends the lease. */
 int mstoken_store_set_token(struct mstoken_store *store, const char *address,
-			    int64_t version, const char *tid, const char *token);
+			    int64_t version, const char *tid,
+			    const struct mstoken_tokens *tokens);
 /* A verdict on the token of that version; 0 = there is a newer one. */
 int mstoken_store_set_state(struct mstoken_store *store, const char *address,
 			    int64_t version, enum mstoken_state state,
 			    const char *text);
+/* Take the token of that version for so long, so that no other daemon spends it,
+   or take it again. 0 = another owner has it, or there is a newer version. */
+int mstoken_store_lease(struct mstoken_store *store, const char *address,
+			int64_t version, const char *owner, unsigned int secs);
+int mstoken_store_release(struct mstoken_store *store, const char *address,
+			  const char *owner);
+/* With its invitations and its app password. */
 int mstoken_store_delete(struct mstoken_store *store, const char *address);
+
+/* The app password of a linked account, as a hash for Dovecot; it replaces an
+   older one. */
+int mstoken_store_set_password(struct mstoken_store *store,
+			       const char *address, const char *hash);
+int mstoken_store_has_password(struct mstoken_store *store,
+			       const char *address);
+int mstoken_store_delete_password(struct mstoken_store *store,
+				  const char *address);
 
 /* All accounts, without their tokens, sorted by address. */
 int mstoken_store_list(struct mstoken_store *store,

@@ -2,6 +2,7 @@
    fake transport. */
 
 #include "mstoken-refresh.h"
+#include "mstoken-db.h"
 #include "mstoken-seal.h"
 #include "mstoken-store.h"
 #include "msnet-buf.h"
@@ -11,13 +12,18 @@
 
 #include <openssl/evp.h>
 #include <pthread.h>
+#include <sqlite3.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 struct msnet_exchange {
 	msnet_callback_t *callback;
 	void *context;
 };
+
+static char db_file[64];
+static unsigned int warnings;
 
 static struct {
 	pthread_mutex_t mutex;
@@ -26,6 +32,9 @@ static struct {
 	const char *body;
 	enum msnet_result result;
 	char *last_form;
+	/* SQL to be run while a request is under way */
+	const char *at_request;
+	sqlite3 *db;
 } login = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
 struct fake_transport {
@@ -62,6 +71,10 @@ static void fake_run(struct msnet_transport *transport, const bool *done)
 
 	/* long enough that other threads arrive meanwhile */
 	usleep(100000);
+	if (login.at_request != NULL)
+		T_CHECK(sqlite3_exec(login.db, login.at_request, NULL, NULL,
+				     NULL) == SQLITE_OK);
+	login.at_request = NULL;
 	resp->result = login.result;
 	resp->status = login.result == MSNET_OK ? login.status : 0;
 	if (login.result == MSNET_OK) {
@@ -95,6 +108,11 @@ static void app_get(void *context, struct mstoken_app *app_r)
 
 static void app_release(void *context, struct mstoken_app *app)
 {
+}
+
+static void warn(void *context, const char *message)
+{
+	warnings++;
 }
 
 static struct mstoken_refresher *refresher;
@@ -166,6 +184,31 @@ static void test_rotation_and_rejection(void)
 	mstoken_account_deinit(&account);
 }
 
+/* As if another daemon had brought it. */
+static void set_access_token(const char *token, int secs)
+{
+	struct mstoken_account account;
+	struct mstoken_tokens tokens = {
+		.access_token = token,
+		.access_expires = (int64_t)time(NULL) + secs,
+	};
+
+	T_CHECK(mstoken_store_get(store, "a@b", &account) == 1);
+	tokens.refresh_token = account.refresh_token;
+	T_CHECK(mstoken_store_set_token(store, "a@b", account.version, "T",
+					&tokens) == 1);
+	if (account.state != MSTOKEN_STATE_OK)
+		T_CHECK(mstoken_store_set_state(store, "a@b",
+			account.version + 1, account.state, "as before") == 1);
+	mstoken_account_deinit(&account);
+}
+
+static void forget(void)
+{
+	set_access_token(NULL, 0);
+	mstoken_refresher_forget(refresher, "a@b");
+}
+
 static void test_failures(void)
 {
 	struct mstoken_account account;
@@ -174,13 +217,13 @@ static void test_failures(void)
 	char *token;
 
 	/* unreachable, but the token in hand is good for another minute */
-	mstoken_refresher_put(refresher, "a@b", "short", 60);
+	set_access_token("short", 60);
 	login.result = MSNET_CONNECT_FAILED;
 	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, &token,
 				      &expires_in, &fail) == 0);
 	T_STREQ(token, "short");
 	free(token);
-	mstoken_refresher_forget(refresher, "a@b");
+	forget();
 	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, &token,
 				      &expires_in, &fail) < 0);
 	T_CHECK(fail.state == MSTOKEN_STATE_UNREACHABLE);
@@ -196,7 +239,7 @@ static void test_failures(void)
 	T_CHECK(login.requests == requests);
 
 	/* a verdict is remembered; the token stays for the day it is undone */
-	mstoken_refresher_forget(refresher, "a@b");
+	forget();
 	login.result = MSNET_OK;
 	login.status = 400;
 	login.body = "{\"error\":\"invalid_grant\","
@@ -210,7 +253,7 @@ static void test_failures(void)
 	mstoken_account_deinit(&account);
 
 	/* and a network failure does not replace it */
-	mstoken_refresher_forget(refresher, "a@b");
+	forget();
 	login.result = MSNET_CONNECT_FAILED;
 	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, &token,
 				      &expires_in, &fail) < 0);
@@ -224,6 +267,92 @@ static void test_failures(void)
 	T_CHECK(fail.state == MSTOKEN_STATE_NOT_LINKED);
 }
 
+/* The database cannot be written when the login host has answered: the new
+   token is kept, and the old one not spent again. */
+static void test_pending(void)
+{
+	struct mstoken_account account;
+	struct mstoken_failure fail;
+	unsigned int expires_in, requests;
+	sqlite3 *db;
+	char *token;
+
+	forget();
+	login.status = 200;
+	login.body = "{\"access_token\":\"three\",\"expires_in\":3600,"
+		"\"refresh_token\":\"rotated again\"}";
+	T_CHECK(sqlite3_open(db_file, &db) == SQLITE_OK);
+	login.at_request = "CREATE TRIGGER full BEFORE UPDATE ON account BEGIN"
+		" SELECT RAISE(ABORT, 'disk full'); END";
+	login.db = db;
+	warnings = 0;
+	requests = login.requests;
+	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, &token,
+				      &expires_in, &fail) < 0);
+	T_CHECK(fail.state == MSTOKEN_STATE_UNREACHABLE);
+	T_CHECK(strstr(fail.message, "kept in memory") != NULL);
+	T_CHECK(strstr(fail.message, "disk full") != NULL);
+	T_CHECK(warnings == 1);
+	T_CHECK(login.requests == requests + 1);
+	T_CHECK(mstoken_refresher_flush(refresher) == 1);
+	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, &token,
+				      &expires_in, &fail) < 0);
+	T_CHECK(login.requests == requests + 1);
+	T_CHECK(sqlite3_exec(db, "DROP TRIGGER full", NULL, NULL,
+			     NULL) == SQLITE_OK);
+	sqlite3_close(db);
+	T_CHECK(mstoken_refresher_flush(refresher) == 0);
+	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, &token,
+				      &expires_in, &fail) == 0);
+	T_STREQ(token, "three");
+	free(token);
+	T_CHECK(login.requests == requests + 1);
+	T_CHECK(mstoken_store_get(store, "a@b", &account) == 1);
+	T_STREQ(account.refresh_token, "rotated again");
+	mstoken_account_deinit(&account);
+}
+
+/* Two daemons on one database: one of them asks, both have the answer. */
+static void *ask_other(void *context)
+{
+	struct mstoken_failure fail;
+	unsigned int expires_in;
+	char *token;
+
+	if (mstoken_refresher_get(context, "a@b", NULL, &token, &expires_in,
+				  &fail) < 0)
+		return NULL;
+	return token;
+}
+
+static void test_two(const struct mstoken_refresher_settings *set)
+{
+	struct mstoken_refresher *other = mstoken_refresher_create(set);
+	struct mstoken_failure fail;
+	unsigned int expires_in, requests = login.requests, i;
+	pthread_t threads[20];
+	void *result;
+	char *token;
+
+	forget();
+	login.body = "{\"access_token\":\"four\",\"expires_in\":3600}";
+	for (i = 0; i < 20; i++)
+		pthread_create(&threads[i], NULL, ask_other,
+			       i % 2 == 0 ? refresher : other);
+	for (i = 0; i < 20; i++) {
+		pthread_join(threads[i], &result);
+		T_STREQ((char *)result, "four");
+		free(result);
+	}
+	T_CHECK(login.requests == requests + 1);
+	/* unlinked at one, it is gone at the other */
+	T_CHECK(mstoken_store_delete(store, "a@b") == 1);
+	T_CHECK(mstoken_refresher_get(other, "a@b", NULL, &token, &expires_in,
+				      &fail) < 0);
+	T_CHECK(fail.state == MSTOKEN_STATE_NOT_LINKED);
+	mstoken_refresher_destroy(&other);
+}
+
 /* Unlinked while a refresh is under way: nobody gets its token. */
 static void test_unlink(void)
 {
@@ -235,7 +364,7 @@ static void test_unlink(void)
 
 	login.status = 200;
 	login.body = "{\"access_token\":\"late\",\"expires_in\":3600}";
-	mstoken_refresher_forget(refresher, "a@b");
+	forget();
 	pthread_create(&thread, NULL, ask, NULL);
 	usleep(30000);
 	T_CHECK(mstoken_store_delete(store, "a@b") == 1);
@@ -251,32 +380,45 @@ int main(void)
 {
 	struct mstoken_refresher_settings set = {
 		.transport_create = fake_create, .app_get = app_get,
-		.app_release = app_release, .timeout_msecs = 1000
+		.app_release = app_release, .warn = warn,
+		.timeout_msecs = 1000
 	};
-	char key[64], address[] = "a@b", tid[] = "T", oid[] = "O",
+	char key[80], address[] = "a@b", tid[] = "T", oid[] = "O",
 		name[] = "a", token[] = "first", *error = NULL;
 	struct mstoken_account account = {
 		.address = address, .tid = tid, .oid = oid, .username = name,
 		.refresh_token = token
 	};
+	struct mstoken_db_settings db = { .store = NULL };
 	struct mstoken_seal *seal;
 
 	snprintf(key, sizeof(key), "test-refresh.%ld.key", (long)getpid());
 	seal = mstoken_seal_open(key, &error);
-	store = mstoken_store_open(":memory:", seal, "client", &error);
-	T_CHECK(mstoken_store_link(store, &account) == 1);
+	snprintf(db_file, sizeof(db_file), "test-refresh.%ld.db",
+		 (long)getpid());
+	db.store = db_file;
+	store = mstoken_store_open(&db, seal, "client", &error);
+	T_CHECK(mstoken_store_link(store, &account, NULL) == 1);
 	set.store = store;
 	refresher = mstoken_refresher_create(&set);
 
 	test_single_flight();
 	test_rotation_and_rejection();
 	test_failures();
+	test_pending();
 	test_unlink();
+	T_CHECK(mstoken_store_link(store, &account, NULL) == 1);
+	test_two(&set);
 
 	mstoken_refresher_destroy(&refresher);
 	mstoken_store_close(&store);
 	mstoken_seal_close(&seal);
 	free(login.last_form);
+	(void)unlink(key);
+	(void)unlink(db_file);
+	snprintf(key, sizeof(key), "%s-wal", db_file);
+	(void)unlink(key);
+	snprintf(key, sizeof(key), "%s-shm", db_file);
 	(void)unlink(key);
 	T_RETURN();
 }

@@ -1,6 +1,7 @@
 """Simulator, msgraph-oauthd and a private Dovecot, started and stopped by the
 tests. Nothing is installed; everything lies in one directory."""
 
+import contextlib
 import http.cookiejar
 import imaplib
 import json
@@ -9,6 +10,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import tempfile
@@ -142,8 +144,18 @@ class Rig:
         return (f"http://127.0.0.1:{self.http_port}/api/v2/core/"
                 "user_authorization_callback")
 
-    def start_oauthd(self, wrapper=(), edit=lambda text: text):
-        """wrapper: a program that runs it; edit: changes the configuration."""
+    def forget_tokens(self):
+        """As if the access tokens of all accounts had expired."""
+        if os.path.exists(self.file("accounts.sqlite")):
+            with contextlib.closing(sqlite3.connect(
+                    self.file("accounts.sqlite"))) as db, db:
+                db.execute("UPDATE account SET access_token = ''")
+
+    def start_oauthd(self, wrapper=(), edit=lambda text: text, keep=False):
+        """wrapper: a program that runs it; edit: changes the configuration;
+        keep: the access tokens of before."""
+        if not keep:
+            self.forget_tokens()
         self.write("oauthd.conf", edit(f"""
 client_id = {CLIENT_ID}
 client_secret_file = {self.file("secret")}

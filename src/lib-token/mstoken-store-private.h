@@ -1,0 +1,27 @@
+#ifndef MSTOKEN_STORE_PRIVATE_H
+#define MSTOKEN_STORE_PRIVATE_H
+
+/* What the files of the store share. */
+
+#include "mstoken-store.h"
+
+#include <pthread.h>
+
+struct mstoken_store {
+	struct mstoken_db *db;
+	struct mstoken_seal *seal;
+	pthread_mutex_t mutex;		/* guards client_id */
+	char *client_id;
+};
+
+/* A number as a parameter of SQL. */
+struct store_number {
+	char text[24];
+};
+struct store_number store_number(int64_t value);
+int64_t store_parse_number(const char *column);
+
+/* The address as it is in the database: ASCII letters small. Heap. */
+char *store_address(const char *address);
+
+#endif
