@@ -1,5 +1,6 @@
 #include "oauthd-broker.h"
 #include "oauthd-links.h"
+#include "oauthd-password.h"
 #include "oauthd.h"
 #include "broker-proto.h"
 #include "msnet-buf.h"
@@ -135,6 +136,31 @@ static void op_unlink(struct oauthd *oauthd, const struct broker_request *req,
 		"the account store cannot be written");
 }
 
+static void op_password(struct oauthd *oauthd, const struct broker_request *req,
+			struct broker_answer *answer)
+{
+	int ret = oauthd_password_make(oauthd, req->account, &answer->password);
+
+	answer->status = ret > 0 ? BROKER_OK : ret == 0 ?
+		BROKER_UNKNOWN_ACCOUNT : BROKER_UNAVAILABLE;
+	if (ret <= 0)
+		answer->message = msnet_strdup(ret == 0 ?
+			"the account is not linked" :
+			"the account store cannot be written");
+}
+
+static void op_revoke(struct oauthd *oauthd, const struct broker_request *req,
+		      struct broker_answer *answer)
+{
+	int ret = mstoken_store_delete_password(oauthd->store, req->account);
+
+	answer->status = ret > 0 ? BROKER_OK : ret == 0 ?
+		BROKER_UNKNOWN_ACCOUNT : BROKER_UNAVAILABLE;
+	answer->message = msnet_strdup(ret > 0 ? "revoked" : ret == 0 ?
+		"the account has no app password" :
+		"the account store cannot be written");
+}
+
 static void add_time(struct msnet_buf *buf, int64_t t)
 {
 	time_t tt = (time_t)t;
@@ -202,6 +228,8 @@ static const struct {
 	{ "token", false, true, op_token },
 	{ "link", true, true, op_link },
 	{ "unlink", true, true, op_unlink },
+	{ "password", true, true, op_password },
+	{ "revoke-password", true, true, op_revoke },
 	{ "status", true, false, op_status },
 };
 

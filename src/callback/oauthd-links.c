@@ -1,5 +1,6 @@
 #include "oauthd-links.h"
 #include "oauthd.h"
+#include "oauthd-password.h"
 #include "graph-client.h"
 #include "graph-user.h"
 #include "mstoken-pkce.h"
@@ -470,6 +471,16 @@ static bool link_needs_consent(const struct link_flow *flow,
 		(flow->silent || end->fail.state == MSTOKEN_STATE_NEEDS_CONSENT);
 }
 
+/* Who links again keeps the password that the mail programs have. */
+static void
+link_end_add_password(struct oauthd *oauthd, struct oauthd_link_end *end)
+{
+	if (oauthd->config.app_passwords &&
+	    mstoken_store_has_password(oauthd->store, end->address) == 0)
+		(void)oauthd_password_make(oauthd, end->address,
+					   &end->app_password);
+}
+
 void oauthd_links_finish(struct oauthd_links *links,
 			 const struct oauthd_callback *cb,
 			 struct oauthd_link_end *end_r)
@@ -498,6 +509,8 @@ void oauthd_links_finish(struct oauthd_links *links,
 		end_r->result = link_redeem(links->oauthd, flow, cb->code,
 					    &end_r->username, &end_r->fail);
 	}
+	if (end_r->result == OAUTHD_LINK_OK)
+		link_end_add_password(links->oauthd, end_r);
 	if (link_needs_consent(flow, end_r)) {
 		end_r->result = OAUTHD_LINK_NEEDS_CONSENT;
 		link_end_add_consent(links, flow->invitation, end_r);
@@ -510,6 +523,7 @@ void oauthd_link_end_deinit(struct oauthd_link_end *end)
 	free(end->address);
 	free(end->username);
 	msnet_secret_free(&end->again_url);
+	msnet_secret_free(&end->app_password);
 	free(end->admin_url);
 	free(end->scope);
 	memset(end, 0, sizeof(*end));

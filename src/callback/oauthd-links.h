@@ -60,6 +60,8 @@ struct oauthd_link_end {
 	char *again_url;		/* the invitation to try again with */
 	char *admin_url;		/* page for the administrator */
 	char *scope;			/* what was asked for */
+	/* made for who has linked, if they had none and it is wanted */
+	char *app_password;
 	struct mstoken_failure fail;
 };
 /* Blocks while the code is redeemed and the account checked. end_r is always

@@ -36,13 +36,24 @@ void oauthd_page_start(struct oauthd_page *page_r, const char *address,
 	page_finish(page_r, 200, &buf);
 }
 
-static void page_ok(struct msnet_buf *buf, const char *address)
+static void page_ok(struct msnet_buf *buf, const struct oauthd_link_end *end)
 {
 	html_begin(buf, "The account is linked", NULL);
 	msnet_buf_add(buf, "<p>The mailbox <b>");
-	html_text(buf, address);
+	html_text(buf, end->address);
 	msnet_buf_add(buf, "</b> can now be read by this mail server. You can "
 		      "close this page.</p>");
+	if (end->app_password != NULL) {
+		msnet_buf_add(buf, "<p>Your password for mail programs, which "
+			      "is shown only now:</p><p><code>");
+		html_text(buf, end->app_password);
+		msnet_buf_add(buf, "</code></p><p>The user name is <b>");
+		html_text(buf, end->address);
+		msnet_buf_add(buf, "</b>. Whoever has this password can read "
+			      "the mailbox; the administrator of this mail "
+			      "server can make a new one.</p>");
+		return;
+	}
 	msnet_buf_add(buf, "<p class=\"small\">In your mail program use the "
 		      "server, user name and password that you have for this "
 		      "mail server.</p>");
@@ -95,7 +106,7 @@ void oauthd_page_result(struct oauthd_page *page_r,
 	switch (end->result) {
 	case OAUTHD_LINK_OK:
 		status = 200;
-		page_ok(&buf, end->address);
+		page_ok(&buf, end);
 		break;
 	case OAUTHD_LINK_NO_INVITATION:
 		status = 404;

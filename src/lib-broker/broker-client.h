@@ -5,9 +5,11 @@
 
    One line of JSON each way, then the daemon closes. Requests:
      {"op":"token","account":"a@b","not":"<sha256 hex of a rejected token>"}
-     {"op":"link"|"status"|"unlink","account":"a@b"}  (root and own user only)
+     {"op":"link"|"status"|"unlink"|"password"|"revoke-password",
+      "account":"a@b"}  (root and own user only)
    Answers:
      {"status":"ok","token":"...","expires_in":3599}
+     {"status":"ok","password":"..."}
      {"status":"needs_consent"|"needs_sign_in"|"blocked"|"unknown_account"|
       "unreachable"|"forbidden"|"error","message":"...","url":"https://..."}
    "not" asks for another token than the one Graph has refused with 401: the
@@ -31,11 +33,12 @@ enum broker_status {
 	BROKER_UNAVAILABLE
 };
 
-/* Free with broker_answer_deinit(), which wipes the token. */
+/* Free with broker_answer_deinit(), which wipes token and password. */
 struct broker_answer {
 	enum broker_status status;
 	char *token;			/* set when BROKER_OK */
 	unsigned int expires_in;	/* seconds, when BROKER_OK */
+	char *password;			/* a new app password, or NULL */
 	/* one line saying what is wrong and what to do; no secret */
 	char *message;
 	/* page where the user can mend it, or NULL */

@@ -157,6 +157,7 @@ int broker_answer_parse(const char *line, size_t size,
 	answer_r->status = broker_status_parse(status);
 	free(status);
 	answer_r->token = broker_get_string(obj, "token");
+	answer_r->password = broker_get_string(obj, "password");
 	answer_r->message = broker_get_string(obj, "message");
 	answer_r->url = broker_get_string(obj, "url");
 	if (json_object_object_get_ex(obj, "expires_in", &value))
@@ -177,6 +178,7 @@ char *broker_answer_format(const struct broker_answer *answer)
 		json_object_object_add(obj, "expires_in",
 			json_object_new_int64(answer->expires_in));
 	}
+	broker_add_string(obj, "password", answer->password);
 	broker_add_string(obj, "message", answer->message);
 	broker_add_string(obj, "url", answer->url);
 	return broker_line_format(obj);
@@ -185,6 +187,7 @@ char *broker_answer_format(const struct broker_answer *answer)
 void broker_answer_deinit(struct broker_answer *answer)
 {
 	msnet_secret_free(&answer->token);
+	msnet_secret_free(&answer->password);
 	free(answer->message);
 	free(answer->url);
 	memset(answer, 0, sizeof(*answer));

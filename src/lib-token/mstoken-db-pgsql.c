@@ -162,7 +162,7 @@ pgsql_try(struct pgsql_db *db, const char *sql, const char *const *params,
 static void pgsql_rows(const PGresult *result, mstoken_db_row_t *row,
 		       void *context)
 {
-	const char *columns[MSTOKEN_DB_PARAMS_MAX];
+	const char *columns[MSTOKEN_DB_PARAMS_MAX] = { NULL };
 	int i, col, count = PQnfields(result);
 
 	for (i = 0; i < PQntuples(result); i++) {
@@ -193,7 +193,7 @@ pgsql_run(struct mstoken_db *_db, const char *sql, const char *const *params,
 	if (ret != 0)
 		return -1;
 	count = PQresultStatus(result) == PGRES_TUPLES_OK ?
-		PQntuples(result) : atoi(PQcmdTuples(result));
+		PQntuples(result) : (int)mstoken_db_number(PQcmdTuples(result));
 	if (row != NULL)
 		pgsql_rows(result, row, context);
 	PQclear(result);
@@ -202,7 +202,7 @@ pgsql_run(struct mstoken_db *_db, const char *sql, const char *const *params,
 
 static void pgsql_get_int(const char *const *columns, void *context)
 {
-	*(int *)context = columns[0] == NULL ? -1 : atoi(columns[0]);
+	*(int *)context = (int)mstoken_db_number(columns[0]);
 }
 
 static int pgsql_schema_version(struct mstoken_db *db)

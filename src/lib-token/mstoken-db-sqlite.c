@@ -43,7 +43,7 @@ static void sqlite_bind(sqlite3_stmt *stmt, const char *const *params)
 
 static void sqlite_row(sqlite3_stmt *stmt, mstoken_db_row_t *row, void *context)
 {
-	const char *columns[MSTOKEN_DB_PARAMS_MAX];
+	const char *columns[MSTOKEN_DB_PARAMS_MAX] = { NULL };
 	int i, count = sqlite3_column_count(stmt);
 
 	for (i = 0; i < count && i < MSTOKEN_DB_PARAMS_MAX; i++)
@@ -78,7 +78,7 @@ sqlite_run(struct mstoken_db *_db, const char *sql, const char *const *params,
 
 static void sqlite_get_int(const char *const *columns, void *context)
 {
-	*(int *)context = columns[0] == NULL ? -1 : atoi(columns[0]);
+	*(int *)context = (int)mstoken_db_number(columns[0]);
 }
 
 static int sqlite_schema_version(struct mstoken_db *db)

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static _Thread_local char db_error[512];
@@ -106,6 +107,11 @@ void mstoken_db_close(struct mstoken_db **_db)
 	*_db = NULL;
 	pthread_mutex_destroy(&db->mutex);
 	db->v->close(db);
+}
+
+int64_t mstoken_db_number(const char *column)
+{
+	return column == NULL ? 0 : strtoll(column, NULL, 10);
 }
 
 int mstoken_db_run(struct mstoken_db *db, const char *sql,

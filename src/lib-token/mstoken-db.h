@@ -5,6 +5,8 @@
    calls are short and few. SQL is written so that both take it; parameters are
    $1, $2, ... and text, the columns make numbers of them. Thread-safe. */
 
+#include <stdint.h>
+
 struct mstoken_db;
 
 /* Strings are borrowed until the database is closed. */
@@ -25,6 +27,9 @@ void mstoken_db_close(struct mstoken_db **db);
 
 /* Columns are NULL for NULL and good during the call only. */
 typedef void mstoken_db_row_t(const char *const *columns, void *context);
+
+/* A column as a number; 0 for NULL. */
+int64_t mstoken_db_number(const char *column);
 
 /* params end with NULL. Returns how many rows were read, or how many were
    changed; -1 = failed, see mstoken_db_error(). Durable when it returns, unless

@@ -19,7 +19,6 @@ struct store_number {
 	char text[24];
 };
 struct store_number store_number(int64_t value);
-int64_t store_parse_number(const char *column);
 
 /* The address as it is in the database: ASCII letters small. Heap. */
 char *store_address(const char *address);

@@ -62,11 +62,6 @@ struct store_number store_number(int64_t value)
 	return number;
 }
 
-int64_t store_parse_number(const char *column)
-{
-	return column == NULL ? 0 : strtoll(column, NULL, 10);
-}
-
 char *store_address(const char *address)
 {
 	char *copy = msnet_strdup(address), *p;
@@ -144,10 +139,10 @@ static void account_from_row(const char *const *columns,
 	account_r->username = msnet_strdup(columns[3]);
 	account_r->state = mstoken_state_parse(columns[4]);
 	account_r->state_text = msnet_strdup(columns[5]);
-	account_r->version = store_parse_number(columns[6]);
-	account_r->state_since = store_parse_number(columns[7]);
-	account_r->linked_at = store_parse_number(columns[8]);
-	account_r->refreshed_at = store_parse_number(columns[9]);
+	account_r->version = mstoken_db_number(columns[6]);
+	account_r->state_since = mstoken_db_number(columns[7]);
+	account_r->linked_at = mstoken_db_number(columns[8]);
+	account_r->refreshed_at = mstoken_db_number(columns[9]);
 }
 
 struct get_context {
@@ -163,7 +158,7 @@ static void get_row(const char *const *columns, void *context)
 	columns += ACCOUNT_COLUMNS_COUNT;
 	get->refresh = msnet_strdup(columns[0]);
 	get->access = msnet_strdup(columns[1]);
-	get->account->access_expires = store_parse_number(columns[2]);
+	get->account->access_expires = mstoken_db_number(columns[2]);
 }
 
 int mstoken_store_get(struct mstoken_store *store, const char *address,

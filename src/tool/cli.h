@@ -12,7 +12,7 @@
 struct cli {
 	const char *socket_path;
 	const char *address;		/* NULL if none was given */
-	bool wait;
+	bool wait, revoke;
 };
 
 /* Ask the daemon; op is "link", ... */
@@ -24,6 +24,7 @@ int cli_fail(const struct broker_answer *answer);
 /* Each returns the exit status. */
 int cmd_link(const struct cli *cli);
 int cmd_status(const struct cli *cli);
+int cmd_password(const struct cli *cli);
 int cmd_unlink(const struct cli *cli);
 int cmd_probe(const struct cli *cli);
 

@@ -21,6 +21,7 @@ static const struct {
 	{ "link", cmd_link, true, true },
 	{ "status", cmd_status, false, true },
 	{ "unlink", cmd_unlink, true, true },
+	{ "password", cmd_password, true, true },
 	{ "probe", cmd_probe, true, true },
 };
 
@@ -48,6 +49,8 @@ static void usage(FILE *out)
 		"  link ADDRESS [--wait]  print a link that links the account\n"
 		"  status [ADDRESS]       state of one or all accounts\n"
 		"  probe ADDRESS          get a token now and say how it went\n"
+		"  password ADDRESS [--revoke]\n"
+		"                         make, print or take back its password\n"
 		"  unlink ADDRESS         forget the account and its tokens\n");
 }
 
@@ -74,6 +77,7 @@ int main(int argc, char *argv[])
 		{ "config", required_argument, NULL, 'c' },
 		{ "socket", required_argument, NULL, 's' },
 		{ "wait", no_argument, NULL, 'w' },
+		{ "revoke", no_argument, NULL, 'r' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 }
@@ -94,6 +98,9 @@ int main(int argc, char *argv[])
 			break;
 		case 'w':
 			cli.wait = true;
+			break;
+		case 'r':
+			cli.revoke = true;
 			break;
 		case 'h':
 			usage(stdout);

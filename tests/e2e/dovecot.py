@@ -111,10 +111,12 @@ def settings(values):
     return lines if IS_24 else f"plugin {{\n{lines}}}\n"
 
 
-def conf(path, imap_port, uid, values):
-    passwd = os.path.join(path, "passwd")
+def passwd_file(path):
+    return (AUTH_24 if IS_24 else AUTH_23).format(passwd=path)
+
+
+def conf(path, imap_port, uid, values, auth):
     return ((VERSION_24 if IS_24 else "") +
             COMMON.format(path=path, imap_port=imap_port, uid=uid) +
             (HEAD_24 if IS_24 else HEAD_23) +
-            (AUTH_24 if IS_24 else AUTH_23).format(passwd=passwd) +
-            settings(values))
+            auth + settings(values))

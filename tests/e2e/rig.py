@@ -25,6 +25,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 BUILD = os.environ.get("MSGRAPH_BUILD_DIR", os.path.join(ROOT, "build"))
 MAIL_UID = 29765
+POSTGRES = os.path.join(ROOT, "tests", "lib", "postgres")
 CLIENT_ID = "0c0ffee0-1111-2222-3333-444455556666"
 SECRET = "the-client-secret-value"
 PASSWORD = "imap-password"
@@ -52,6 +53,8 @@ class Rig:
         self.path = tempfile.mkdtemp(prefix="mg", dir="/tmp")
         self.users = list(users)
         self.settings = dict(settings or {})
+        self.auth = dovecot.passwd_file(self.file("passwd"))
+        self.store = "store = " + self.file("accounts.sqlite")
         os.chmod(self.path, 0o755)
         self.imap_port, self.http_port = free_port(), free_port()
         self.processes = {}
@@ -102,6 +105,8 @@ class Rig:
     def close(self):
         for name in ("dovecot", "oauthd", "sim"):
             self.stop(name)
+        if os.path.exists(self.file("pg")):
+            self.postgres("stop")
         shutil.rmtree(self.path, ignore_errors=True)
 
     # simulator
@@ -144,17 +149,36 @@ class Rig:
         return (f"http://127.0.0.1:{self.http_port}/api/v2/core/"
                 "user_authorization_callback")
 
+    def postgres(self, command):
+        return subprocess.run([POSTGRES, command, self.file("pg")], text=True,
+                              stdout=subprocess.PIPE, check=True).stdout.strip()
+
+    def use_postgres(self):
+        self.store = (f"store = {self.postgres('start')}\n"
+                      f"store_password_file = {self.file('pg', 'password')}")
+
+    def sql(self, text):
+        """Run it in the account store; the rows, fields as text."""
+        if not os.path.exists(self.file("pg")):
+            path = re.match(r"store = (.*)", self.store)[1]
+            with contextlib.closing(sqlite3.connect(path)) as db, db:
+                return [tuple(map(str, row)) for row in db.execute(text)]
+        with open(self.file("pg", "password"), encoding="ascii") as f:
+            env = dict(os.environ, PGPASSWORD=f.read().strip())
+        out = subprocess.run(
+            ["psql", "-qAtF", "\t", "-h", self.file("pg"), "-U", "msgraph",
+             "-d", "postgres", "-c", text], env=env, text=True,
+            stdout=subprocess.PIPE, check=True).stdout
+        return [tuple(line.split("\t")) for line in out.splitlines()]
+
     def forget_tokens(self):
         """As if the access tokens of all accounts had expired."""
-        if os.path.exists(self.file("accounts.sqlite")):
-            with contextlib.closing(sqlite3.connect(
-                    self.file("accounts.sqlite"))) as db, db:
-                db.execute("UPDATE account SET access_token = ''")
+        self.sql("UPDATE account SET access_token = ''")
 
     def start_oauthd(self, wrapper=(), edit=lambda text: text, keep=False):
         """wrapper: a program that runs it; edit: changes the configuration;
         keep: the access tokens of before."""
-        if not keep:
+        if not keep and os.path.exists(self.file("oauthd.conf")):
             self.forget_tokens()
         self.write("oauthd.conf", edit(f"""
 client_id = {CLIENT_ID}
@@ -167,7 +191,7 @@ listen = 127.0.0.1:{self.http_port}
 broker = {self.file("broker.sock")}
 broker_mode = 0666
 broker_users = {MAIL_UID}
-store = {self.file("accounts.sqlite")}
+{self.store}
 key_file = {self.file("seal.key")}
 """))
         open(self.file("oauthd.out"), "w").close()
@@ -208,7 +232,8 @@ key_file = {self.file("seal.key")}
             f"{self.file('mail', u)}::\n" for u in self.users)
         self.write("passwd", passwd)
         self.write("dovecot.conf", dovecot.conf(
-            self.path, self.imap_port, MAIL_UID, self.dovecot_settings()))
+            self.path, self.imap_port, MAIL_UID, self.dovecot_settings(),
+            self.auth))
         self._start("dovecot", dovecot.private(
             modules, "dovecot", "-F", "-c", self.file("dovecot.conf")))
         wait_for("dovecot", self._port_open)
