@@ -108,6 +108,15 @@ static void op_token(struct oauthd *oauthd, const struct broker_request *req,
 						      req->account);
 }
 
+static char *store_error(struct oauthd *oauthd, const char *verb)
+{
+	struct msnet_buf buf = { 0 };
+
+	msnet_buf_printf(&buf, "the account store cannot be %s: %s", verb,
+			 mstoken_store_error(oauthd->store));
+	return msnet_buf_steal(&buf);
+}
+
 static void op_link(struct oauthd *oauthd, const struct broker_request *req,
 		    struct broker_answer *answer)
 {
@@ -118,8 +127,7 @@ static void op_link(struct oauthd *oauthd, const struct broker_request *req,
 				       &answer->url) == 0) {
 		answer->status = BROKER_OK;
 	} else {
-		answer->message = msnet_strdup(
-			"the account store cannot be written");
+		answer->message = store_error(oauthd, "written");
 	}
 }
 
@@ -131,9 +139,9 @@ static void op_unlink(struct oauthd *oauthd, const struct broker_request *req,
 	mstoken_refresher_forget(oauthd->refresher, req->account);
 	answer->status = ret > 0 ? BROKER_OK : ret == 0 ?
 		BROKER_UNKNOWN_ACCOUNT : BROKER_UNAVAILABLE;
-	answer->message = msnet_strdup(ret > 0 ? "unlinked" : ret == 0 ?
-		"the account is not linked" :
-		"the account store cannot be written");
+	answer->message = ret < 0 ? store_error(oauthd, "written") :
+		msnet_strdup(ret > 0 ? "unlinked" :
+			     "the account is not linked");
 }
 
 static void op_password(struct oauthd *oauthd, const struct broker_request *req,
@@ -144,9 +152,8 @@ static void op_password(struct oauthd *oauthd, const struct broker_request *req,
 	answer->status = ret > 0 ? BROKER_OK : ret == 0 ?
 		BROKER_UNKNOWN_ACCOUNT : BROKER_UNAVAILABLE;
 	if (ret <= 0)
-		answer->message = msnet_strdup(ret == 0 ?
-			"the account is not linked" :
-			"the account store cannot be written");
+		answer->message = ret < 0 ? store_error(oauthd, "written") :
+			msnet_strdup("the account is not linked");
 }
 
 static void op_revoke(struct oauthd *oauthd, const struct broker_request *req,
@@ -156,9 +163,9 @@ static void op_revoke(struct oauthd *oauthd, const struct broker_request *req,
 
 	answer->status = ret > 0 ? BROKER_OK : ret == 0 ?
 		BROKER_UNKNOWN_ACCOUNT : BROKER_UNAVAILABLE;
-	answer->message = msnet_strdup(ret > 0 ? "revoked" : ret == 0 ?
-		"the account has no app password" :
-		"the account store cannot be written");
+	answer->message = ret < 0 ? store_error(oauthd, "written") :
+		msnet_strdup(ret > 0 ? "revoked" :
+			     "the account has no app password");
 }
 
 static void add_time(struct msnet_buf *buf, int64_t t)
@@ -198,8 +205,7 @@ static void op_status(struct oauthd *oauthd, const struct broker_request *req,
 	bool found = req->account == NULL;
 
 	if (mstoken_store_list(oauthd->store, &accounts, &count) < 0) {
-		answer->message = msnet_strdup(
-			"the account store cannot be read");
+		answer->message = store_error(oauthd, "read");
 		return;
 	}
 	for (i = 0; i < count; i++) {

@@ -116,7 +116,7 @@ static int pgsql_start(struct pgsql_db *db)
 	(void)PQsetErrorVerbosity(db->conn, PQERRORS_TERSE);
 	/* a token is on the disk before it is used */
 	return pgsql_script(&db->db, "SET synchronous_commit = on;"
-			    "SET statement_timeout = '10s'");
+			    "SET statement_timeout = '5s'");
 }
 
 static int pgsql_connect(struct pgsql_db *db)
@@ -134,6 +134,16 @@ static int pgsql_connect(struct pgsql_db *db)
 	return -1;
 }
 
+/* An error that has no code is libpq's own; PQstatus() may be OK with it until
+   the next statement. */
+static bool pgsql_is_lost(const PGresult *result)
+{
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+	return state == NULL || strncmp(state, "57P", 3) == 0 ||
+		strncmp(state, "08", 2) == 0;
+}
+
 /* Returns 0, -1, or 1: the connection was lost. */
 static int
 pgsql_try(struct pgsql_db *db, const char *sql, const char *const *params,
@@ -141,6 +151,7 @@ pgsql_try(struct pgsql_db *db, const char *sql, const char *const *params,
 {
 	PGresult *result;
 	int count = 0;
+	bool lost;
 
 	while (params[count] != NULL)
 		count++;
@@ -151,9 +162,10 @@ pgsql_try(struct pgsql_db *db, const char *sql, const char *const *params,
 		*result_r = result;
 		return 0;
 	}
+	lost = pgsql_is_lost(result);
 	PQclear(result);
 	(void)mstoken_db_fail("%s", PQerrorMessage(db->conn));
-	if (PQstatus(db->conn) == CONNECTION_OK)
+	if (!lost)
 		return -1;
 	pgsql_disconnect(db);
 	return 1;

@@ -89,6 +89,11 @@ class Rig:
             os.killpg(proc.pid, signal.SIGKILL)
             proc.wait()
 
+    def kill(self, name):
+        proc = self.processes.pop(name)
+        proc.kill()
+        proc.wait()
+
     def output(self, name):
         with open(self.file(name + ".out"), errors="replace") as f:
             return f.read()
@@ -103,7 +108,7 @@ class Rig:
         return self
 
     def close(self):
-        for name in ("dovecot", "oauthd", "sim"):
+        for name in ("dovecot", "oauthd", "second", "sim"):
             self.stop(name)
         if os.path.exists(self.file("pg")):
             self.postgres("stop")
@@ -175,12 +180,13 @@ class Rig:
         """As if the access tokens of all accounts had expired."""
         self.sql("UPDATE account SET access_token = ''")
 
-    def start_oauthd(self, wrapper=(), edit=lambda text: text, keep=False):
+    def start_oauthd(self, wrapper=(), edit=lambda text: text, keep=False,
+                     name="oauthd"):
         """wrapper: a program that runs it; edit: changes the configuration;
-        keep: the access tokens of before."""
+        keep: the access tokens of before; name: of another one beside it."""
         if not keep and os.path.exists(self.file("oauthd.conf")):
             self.forget_tokens()
-        self.write("oauthd.conf", edit(f"""
+        self.write(name + ".conf", edit(f"""
 client_id = {CLIENT_ID}
 client_secret_file = {self.file("secret")}
 login_url = {self.url}
@@ -194,11 +200,11 @@ broker_users = {MAIL_UID}
 {self.store}
 key_file = {self.file("seal.key")}
 """))
-        open(self.file("oauthd.out"), "w").close()
-        self._start("oauthd", [
+        open(self.file(name + ".out"), "w").close()
+        self._start(name, [
             *wrapper, os.path.join(BUILD, "src/callback/msgraph-oauthd"), "-c",
-            self.file("oauthd.conf")])
-        wait_for("oauthd", lambda: "ready" in self.output("oauthd"))
+            self.file(name + ".conf")])
+        wait_for(name, lambda: "ready" in self.output(name))
 
     def ctl(self, *args):
         return subprocess.run(

@@ -135,7 +135,9 @@ async def _login(sim, http, tenant, what, body):
                             content_type="text/html")
     if what != "token" or http.method != "POST":
         raise web.HTTPNotFound()
-    headers = {"Cache-Control": "no-store"}
+    headers, req = {"Cache-Control": "no-store"}, Request(
+        "POST", "/login/token", {}, b"")
+    await asyncio.sleep(sim.faults.delay(req, "before"))
     try:
         host.check_tenant(tenant)
         data, status = host.token(login.parse_form(body), {
@@ -146,8 +148,8 @@ async def _login(sim, http, tenant, what, body):
             return web.Response(status=err.status, text=err.page,
                                 headers=headers, content_type="text/html")
         data, status = err.json(), err.status
-    sim.record(Request("POST", "/login/token", {}, b""), status, started,
-               False)
+    sim.record(req, status, started, False)
+    await asyncio.sleep(sim.faults.delay(req, "after"))
     return web.json_response(data, status=status, headers=headers)
 
 

@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import json
+import threading
+import time
 import urllib.parse
 
 import msal
@@ -305,3 +307,17 @@ def test_msal_signs_in(host, sim, secret, monkeypatch):
     error = app.acquire_token_silent_with_error(
         ["Mail.ReadWrite"], account, force_refresh=True)
     assert error["error"] == "invalid_grant" and 50173 in error["error_codes"]
+
+
+def test_slow_token_endpoint(host, sim):
+    """A delay after the effect: the answer is late, not the token."""
+    token = host.sign_in()["refresh_token"]
+    for phase in ("before", "after"):
+        sim.faults.add({"path": "/login/token", "delay": 0.3, "phase": phase})
+        seen, started = len(sim.log), time.time()
+        thread = threading.Thread(target=refresh, args=(host, token))
+        thread.start()
+        time.sleep(0.15)
+        assert len(sim.log) - seen == (phase == "after")
+        thread.join()
+        assert time.time() - started >= 0.3 and len(sim.log) == seen + 1
