@@ -291,6 +291,9 @@ mail_plugins {
 }
 mail_driver = msgraph
 mail_path = ~/msgraph
+imap_capability {
+  SPECIAL-USE = yes
+}
 passdb passwd-file {
   passwd_file_path = $dir/passwd
 }
@@ -304,6 +307,7 @@ else
 disable_plaintext_auth = no
 mail_plugins = msgraph
 mail_location = msgraph:~/msgraph
+imap_capability = +SPECIAL-USE
 passdb {
   driver = passwd-file
   args = $dir/passwd

@@ -81,12 +81,13 @@ msgraph_copy_needs_flags(struct msgraph_save_context *ctx, struct mail *mail,
 	return FALSE;
 }
 
-/* What holds for the copy as well: the header and the dates. Not sizes and
+/* What holds for the copy as well: the header, the dates and the preview. Not sizes and
    structure, since Graph makes the MIME of the copy anew. */
 static bool msgraph_copy_wants_field(const char *name)
 {
 	return strncmp(name, "hdr.", 4) == 0 ||
 		strcmp(name, "imap.envelope") == 0 ||
+		strcmp(name, "body.snippet") == 0 ||
 		strcmp(name, "date.sent") == 0 ||
 		strcmp(name, "date.received") == 0;
 }
@@ -192,6 +193,7 @@ msgraph_copy_queue(struct msgraph_save_context *ctx, struct mail *mail)
 	T_BEGIN {
 		msgraph_copy_cache(ctx, mail, seq);
 	} T_END;
+	msgraph_save_cache_date(ctx, seq, MAIL_CACHE_SAVE_DATE, ioloop_time);
 	mail_set_seq_saving(ctx->ctx.dest_mail, seq);
 	if (op.move)
 		msgraph_idmap_set_flags(src->idmap, mail->transaction->view,

@@ -351,17 +351,16 @@ msgraph_save_open_dest(struct msgraph_save_context *ctx, uoff_t size)
 	(void)index_mail_init_stream(imail, NULL, NULL, &input);
 }
 
-static void msgraph_save_cache_date(struct msgraph_save_context *ctx,
-				    uint32_t date)
+void msgraph_save_cache_date(struct msgraph_save_context *ctx, uint32_t seq,
+			     enum index_cache_field field, uint32_t date)
 {
-	struct index_mail *imail = INDEX_MAIL(ctx->ctx.dest_mail);
 	struct mailbox_transaction_context *t = ctx->ctx.transaction;
-	unsigned int field =
-		imail->ibox->cache_fields[MAIL_CACHE_RECEIVED_DATE].idx;
+	const struct index_mailbox_context *ibox =
+		INDEX_STORAGE_CONTEXT(t->box);
+	unsigned int idx = ibox->cache_fields[field].idx;
 
-	if (mail_cache_field_exists(t->cache_view, ctx->seq, field) <= 0)
-		mail_cache_add(t->cache_trans, ctx->seq, field, &date,
-			       sizeof(date));
+	if (mail_cache_field_exists(t->cache_view, seq, idx) <= 0)
+		mail_cache_add(t->cache_trans, seq, idx, &date, sizeof(date));
 }
 
 static int msgraph_save_send(struct msgraph_save_context *ctx)
@@ -389,7 +388,10 @@ static int msgraph_save_send(struct msgraph_save_context *ctx)
 	mail_index_update_flags(ctx->trans, ctx->seq, MODIFY_REPLACE,
 				op->flags);
 	index_mail_cache_parse_deinit(ctx->ctx.dest_mail, date, TRUE);
-	msgraph_save_cache_date(ctx, op->received_date);
+	msgraph_save_cache_date(ctx, ctx->seq, MAIL_CACHE_RECEIVED_DATE,
+				op->received_date);
+	msgraph_save_cache_date(ctx, ctx->seq, MAIL_CACHE_SAVE_DATE,
+				ioloop_time);
 	msgraph_save_open_dest(ctx, size);
 	return 0;
 }

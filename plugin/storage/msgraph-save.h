@@ -77,6 +77,9 @@ bool msgraph_save_id_known(struct msgraph_save_context *ctx, const char *id,
    Graph pleases. FALSE if nothing is to be sent. Data stack. */
 bool msgraph_save_patch(const struct msgraph_save_op *op, bool only_set,
 			struct graph_patch *patch_r);
+/* Put a date into the cache, if it is not there. */
+void msgraph_save_cache_date(struct msgraph_save_context *ctx, uint32_t seq,
+			     enum index_cache_field field, uint32_t date);
 /* Delete at Graph, best effort. */
 void msgraph_save_delete_remote(struct msgraph_save_context *ctx,
 				const char *const *ids, unsigned int count);

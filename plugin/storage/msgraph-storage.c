@@ -19,6 +19,10 @@
 /* an unknown folder is looked for, but not again at once */
 #define FOLDER_REFRESH_MSECS 1000
 
+#define METADATA_OF_MESSAGES \
+	(MAILBOX_METADATA_VIRTUAL_SIZE | MAILBOX_METADATA_PHYSICAL_SIZE | \
+	 MAILBOX_METADATA_FIRST_SAVE_DATE)
+
 struct event_category event_category_msgraph = {
 	.name = "msgraph",
 	.parent = &event_category_storage,
@@ -286,6 +290,10 @@ msgraph_mailbox_get_metadata(struct mailbox *box,
 		msgraph_id_guid128(folder->id, metadata_r->guid);
 		items &= ENUM_NEGATE(MAILBOX_METADATA_GUID);
 	}
+	/* as for the status: index-storage asks Graph nothing */
+	if ((items & METADATA_OF_MESSAGES) != 0 && !box->opened &&
+	    (mailbox_open(box) < 0 || mailbox_sync(box, 0) < 0))
+		return -1;
 	if (items != 0 &&
 	    index_mailbox_get_metadata(box, items, metadata_r) < 0)
 		return -1;

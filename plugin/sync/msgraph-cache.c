@@ -2,6 +2,7 @@
 #include "array.h"
 #include "buffer.h"
 #include "crc32.h"
+#include "istream.h"
 #include "str.h"
 #include "strescape.h"
 #include "hex-binary.h"
@@ -9,6 +10,7 @@
 #include "message-address.h"
 #include "message-date.h"
 #include "message-header-encode.h"
+#include "message-snippet.h"
 #include "mail-index.h"
 #include "mail-cache.h"
 #include "graph-message.h"
@@ -38,7 +40,14 @@ static const char *const cached_headers[] = {
 #define HEADER_COUNT N_ELEMENTS(cached_headers)
 #define ENVELOPE_COUNT 11
 
-enum { FIELD_RECEIVED, FIELD_SENT, FIELD_GUID, FIELD_COUNT };
+/* of PREVIEW, as Dovecot's own: the way it was made, then the text */
+#define SNIPPET_MARK "1"
+#define SNIPPET_MAX_CHARS 200
+
+enum {
+	FIELD_RECEIVED, FIELD_SENT, FIELD_SAVED, FIELD_GUID, FIELD_SNIPPET,
+	FIELD_COUNT
+};
 
 struct sent_date {
 	uint32_t time;
@@ -76,8 +85,12 @@ struct msgraph_cache *msgraph_cache_init(struct mail_index *index)
 		    MAIL_CACHE_FIELD_FIXED_SIZE, sizeof(uint32_t));
 	cache_field(&cache->fields[FIELD_SENT], "date.sent",
 		    MAIL_CACHE_FIELD_FIXED_SIZE, sizeof(struct sent_date));
+	cache_field(&cache->fields[FIELD_SAVED], "date.save",
+		    MAIL_CACHE_FIELD_FIXED_SIZE, sizeof(uint32_t));
 	cache_field(&cache->fields[FIELD_GUID], "guid",
 		    MAIL_CACHE_FIELD_STRING, 0);
+	cache_field(&cache->fields[FIELD_SNIPPET], "body.snippet",
+		    MAIL_CACHE_FIELD_VARIABLE_SIZE, 0);
 	msgraph_compat_cache_register(cache->cache, cache->fields,
 				      FIELD_COUNT);
 	for (i = 0; i < HEADER_COUNT; i++) T_BEGIN {
@@ -340,6 +353,32 @@ static void add_sent_date(struct msgraph_cache *cache, uint32_t seq,
 		       &sent, sizeof(sent));
 }
 
+/* The text goes the way of a text part: blanks, bad UTF-8 and quotations are
+   treated as they are in what Dovecot has read itself. */
+static void add_snippet(struct msgraph_cache *cache, uint32_t seq,
+			const char *preview)
+{
+	const char *part = t_strconcat("Content-Type: text/plain; "
+		"charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n",
+		preview, NULL);
+	struct istream *input = i_stream_create_from_data(part, strlen(part));
+	string_t *text = t_str_new(256);
+
+	str_append(text, SNIPPET_MARK);
+	if (message_snippet_generate(input, SNIPPET_MAX_CHARS, text) == 0)
+		mail_cache_add(cache->trans, seq,
+			       cache->fields[FIELD_SNIPPET].idx,
+			       str_data(text), str_len(text));
+	i_stream_unref(&input);
+}
+
+void msgraph_cache_set_saved(struct msgraph_cache *cache, uint32_t seq,
+			     uint32_t date)
+{
+	mail_cache_add(cache->trans, seq, cache->fields[FIELD_SAVED].idx,
+		       &date, sizeof(date));
+}
+
 void msgraph_cache_add(struct msgraph_cache *cache, uint32_t seq,
 		       const struct graph_message *msg)
 {
@@ -357,6 +396,8 @@ void msgraph_cache_add(struct msgraph_cache *cache, uint32_t seq,
 	guid_text = guid_128_to_string(guid);
 	mail_cache_add(cache->trans, seq, cache->fields[FIELD_GUID].idx,
 		       guid_text, strlen(guid_text));
+	if (msg->preview != NULL)
+		add_snippet(cache, seq, msg->preview);
 	if (!msg->has_envelope && msg->header_count == 0)
 		return;
 	add_sent_date(cache, seq, msg);

@@ -2,7 +2,7 @@
 #define MSGRAPH_CACHE_H
 
 /* Fills Dovecot's cache from a Graph row: envelope headers, threading headers,
-   dates, so that a listing needs no download. Values equal what a MIME parser
+   dates, preview, so that a listing needs no download. Values equal what a MIME parser
    would have found: from internetMessageHeaders where the row has them, else
    encoded (RFC 2047, RFC 5322) from the JSON fields. */
 
@@ -24,6 +24,9 @@ void msgraph_cache_add(struct msgraph_cache *cache, uint32_t seq,
 /* The same where the cache has lost the message; what it has stays. */
 void msgraph_cache_restore(struct msgraph_cache *cache, uint32_t seq,
 			   const struct graph_message *msg);
+/* When the message came into the folder, as far as we have seen. */
+void msgraph_cache_set_saved(struct msgraph_cache *cache, uint32_t seq,
+			     uint32_t date);
 void msgraph_cache_end(struct msgraph_cache *cache);
 void msgraph_cache_deinit(struct msgraph_cache **cache);
 

@@ -175,6 +175,9 @@ static int apply_append(struct apply *apply, const struct graph_message *msg)
 	if (differ)
 		apply_set_keywords(apply, seq, keywords);
 	msgraph_cache_add(apply->cache, seq, msg);
+	/* what the first listing finds was there before us */
+	if (apply->pull->generation > 0)
+		msgraph_cache_set_saved(apply->cache, seq, ioloop_time);
 	apply->result->appended++;
 	return 0;
 }

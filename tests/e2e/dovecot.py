@@ -43,6 +43,7 @@ disable_plaintext_auth = no
 mail_plugins = msgraph
 mail_location = msgraph:~/msgraph
 mail_log_prefix = "%s(%u)<%p>: "
+imap_capability = +SPECIAL-USE
 """
 AUTH_23 = """
 passdb {{
@@ -66,6 +67,9 @@ mail_plugins {
 mail_driver = msgraph
 mail_path = ~/msgraph
 mail_log_prefix = "%{protocol}(%{user})<%{process:pid}>: "
+imap_capability {
+  SPECIAL-USE = yes
+}
 """
 AUTH_24 = """
 passdb passwd-file {{
@@ -113,6 +117,28 @@ def settings(values):
 
 def passwd_file(path):
     return (AUTH_24 if IS_24 else AUTH_23).format(passwd=path)
+
+
+def imap_extra():
+    """COMPRESS and METADATA"""
+    if IS_24:
+        return """
+mail_attribute {
+  dict file {
+    path = %{home}/attributes
+  }
+}
+protocol imap {
+  imap_metadata = yes
+}
+"""
+    return """
+mail_attribute_dict = file:%h/attributes
+protocol imap {
+  mail_plugins = $mail_plugins imap_zlib
+  imap_metadata = yes
+}
+"""
 
 
 def conf(path, imap_port, uid, values, auth):

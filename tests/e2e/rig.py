@@ -48,13 +48,15 @@ def wait_for(what, check, seconds=20):
 
 class Rig:
     def __init__(self, users=("alice@example.com",), sim_args=(),
-                 settings=None):
+                 settings=None, extra=""):
+        """extra: more of Dovecot's configuration"""
         # short, for the UNIX sockets, and open for Dovecot's users
         self.path = tempfile.mkdtemp(prefix="mg", dir="/tmp")
         self.users = list(users)
         self.settings = dict(settings or {})
         self.auth = dovecot.passwd_file(self.file("passwd"))
         self.store = "store = " + self.file("accounts.sqlite")
+        self.extra = extra
         os.chmod(self.path, 0o755)
         self.imap_port, self.http_port = free_port(), free_port()
         self.processes = {}
@@ -239,7 +241,7 @@ key_file = {self.file("seal.key")}
         self.write("passwd", passwd)
         self.write("dovecot.conf", dovecot.conf(
             self.path, self.imap_port, MAIL_UID, self.dovecot_settings(),
-            self.auth))
+            self.auth) + self.extra)
         self._start("dovecot", dovecot.private(
             modules, "dovecot", "-F", "-c", self.file("dovecot.conf")))
         wait_for("dovecot", self._port_open)
