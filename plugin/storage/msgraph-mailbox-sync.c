@@ -117,22 +117,19 @@ msgraph_mailbox_sync_run(struct msgraph_mailbox *mbox,
 	return 0;
 }
 
-/* The mailbox is shown as it was last known: tell the client once why. */
 static void
-msgraph_sync_tell_failure(struct msgraph_mailbox *mbox,
-			  const struct graph_failure *fail)
+msgraph_sync_tell(struct msgraph_mailbox *mbox, const char *what,
+		  const struct graph_failure *fail)
 {
 	struct mail_storage *storage = &mbox->storage->storage;
 	enum mail_error error;
 	const char *text;
 
-	if (mbox->failure_told || storage->callbacks.notify_no == NULL)
+	if (storage->callbacks.notify_no == NULL)
 		return;
-	mbox->failure_told = TRUE;
 	msgraph_error_describe(fail, &error, &text);
 	storage->callbacks.notify_no(&mbox->box, t_strdup_printf(
-		"Showing the mailbox as it was last known: %s", text),
-		storage->callback_context);
+		"%s: %s", what, text), storage->callback_context);
 }
 
 /* Graph now and then says 404 for what exists. To the client a mailbox that is
@@ -166,6 +163,9 @@ msgraph_mailbox_sync(struct msgraph_mailbox *mbox,
 		return -1;
 	if (result.push.error != GRAPH_OK)
 		msgraph_error_log(account, &result.push, "send changes");
+	if (result.refused.error != GRAPH_OK)
+		msgraph_sync_tell(mbox, "Some changes were not accepted and "
+				  "are undone", &result.refused);
 	if (result.pull.error == GRAPH_OK)
 		return 0;
 
@@ -183,7 +183,10 @@ msgraph_mailbox_sync(struct msgraph_mailbox *mbox,
 		return -1;
 	}
 	msgraph_error_log(account, &result.pull, "read changes");
-	msgraph_sync_tell_failure(mbox, &result.pull);
+	if (!mbox->failure_told)
+		msgraph_sync_tell(mbox, "Showing the mailbox as it was last "
+				  "known", &result.pull);
+	mbox->failure_told = TRUE;
 	return 0;
 }
 

@@ -22,6 +22,9 @@
 #define MSGRAPH_SAVE_BYTES_PER_MSEC 32
 #define MSGRAPH_SAVE_MAX_DEADLINE_MSECS (30U * 60 * 1000)
 #define MSGRAPH_SAVE_MSECS_PER_MESSAGE 300
+/* Exchange holds messages of up to 150 MB, whose attachments base64 and its
+   line ends make larger here. What cannot fit is refused before it is sent. */
+#define MSGRAPH_SAVE_MAX_SIZE ((uoff_t)150 * 1024 * 1024 / 3 * 4 / 76 * 78)
 
 struct mail_save_context *
 msgraph_save_alloc(struct mailbox_transaction_context *t)
@@ -232,6 +235,17 @@ static void msgraph_save_close(struct msgraph_save_context *ctx)
 	ctx->writing = FALSE;
 }
 
+static int
+msgraph_save_check_size(struct msgraph_save_context *ctx, uoff_t size)
+{
+	if (size <= MSGRAPH_SAVE_MAX_SIZE)
+		return 0;
+	mail_storage_set_error(ctx->mbox->box.storage, MAIL_ERROR_LIMIT,
+		"The message is larger than Microsoft 365 can hold");
+	ctx->failed = TRUE;
+	return -1;
+}
+
 int msgraph_save_begin(struct mail_save_context *_ctx, struct istream *input)
 {
 	struct msgraph_save_context *ctx = MSGRAPH_SAVECTX(_ctx);
@@ -239,9 +253,14 @@ int msgraph_save_begin(struct mail_save_context *_ctx, struct istream *input)
 	struct msgraph_save_op *op;
 	struct istream *crlf;
 	const char *error;
+	uoff_t size;
 
 	i_assert(!ctx->writing);
 	ctx->failed = FALSE;
+	/* the size of an IMAP literal is known before it is sent */
+	if (i_stream_get_size(input, FALSE, &size) > 0 &&
+	    msgraph_save_check_size(ctx, size) < 0)
+		return -1;
 	if (msgraph_bodies_temp(ctx->mbox->storage->account->bodies, &ctx->fd,
 				&ctx->temp_path, &error) < 0) {
 		mailbox_set_critical(&ctx->mbox->box, "msgraph: %s", error);
@@ -275,7 +294,7 @@ int msgraph_save_continue(struct mail_save_context *_ctx)
 		ctx->failed = TRUE;
 		return -1;
 	}
-	return 0;
+	return msgraph_save_check_size(ctx, ctx->input->v_offset);
 }
 
 static int msgraph_save_flush(struct msgraph_save_context *ctx, uoff_t *size_r)

@@ -54,7 +54,7 @@ static void apply_expunge(struct apply *apply, uint32_t seq, const char *id)
 /* The keywords a message shall have: Graph's, and where the row does not say
    (categories or $Forwarded), those it has. */
 static const char *const *
-apply_keywords(struct apply *apply, uint32_t seq,
+apply_keywords(const struct apply *apply, uint32_t seq,
 	       const struct msgraph_flag_state *state, bool *differ_r)
 {
 	const ARRAY_TYPE(keywords) *names =
@@ -104,7 +104,7 @@ apply_keywords(struct apply *apply, uint32_t seq,
 	return array_front(&want);
 }
 
-static void apply_set_keywords(struct apply *apply, uint32_t seq,
+static void apply_set_keywords(const struct apply *apply, uint32_t seq,
 			       const char *const *names)
 {
 	struct mail_keywords *keywords =
@@ -115,18 +115,50 @@ static void apply_set_keywords(struct apply *apply, uint32_t seq,
 	mail_index_keywords_unref(&keywords);
 }
 
-static void apply_flags(struct apply *apply, uint32_t seq,
-			const struct graph_message *msg)
+static bool apply_state(const struct apply *apply, uint32_t seq,
+			const struct msgraph_flag_state *state)
 {
 	const struct mail_index_record *rec =
 		mail_index_lookup(apply->view, seq);
-	const struct msgraph_pending *pending =
-		apply_pending(apply, rec->uid);
-	struct msgraph_flag_state state;
 	enum mail_flags flags, old = rec->flags & MAIL_FLAGS_NONRECENT;
 	const char *const *keywords;
-	bool differ, changed = FALSE;
+	bool differ;
 
+	flags = (old & ENUM_NEGATE(state->known)) |
+		(state->flags & state->known);
+	if (flags != old) {
+		mail_index_update_flags(apply->trans, seq, MODIFY_ADD,
+					flags & ENUM_NEGATE(old));
+		mail_index_update_flags(apply->trans, seq, MODIFY_REMOVE,
+					old & ENUM_NEGATE(flags));
+	}
+	keywords = apply_keywords(apply, seq, state, &differ);
+	if (differ)
+		apply_set_keywords(apply, seq, keywords);
+	return flags != old || differ;
+}
+
+bool msgraph_apply_state(const struct msgraph_sync_env *env,
+			 struct mail_index_view *view,
+			 struct mail_index_transaction *trans, uint32_t seq,
+			 const struct msgraph_flag_state *state)
+{
+	const struct apply apply = {
+		.env = env, .view = view, .trans = trans
+	};
+
+	return apply_state(&apply, seq, state);
+}
+
+static void apply_flags(struct apply *apply, uint32_t seq,
+			const struct graph_message *msg)
+{
+	const struct msgraph_pending *pending;
+	struct msgraph_flag_state state;
+	uint32_t uid;
+
+	mail_index_lookup_uid(apply->view, seq, &uid);
+	pending = apply_pending(apply, uid);
 	msgraph_flags_from_row(msg, &state);
 	if (pending != NULL) {
 		/* what the user has just done wins until Graph has it */
@@ -137,21 +169,7 @@ static void apply_flags(struct apply *apply, uint32_t seq,
 			state.keywords = NULL;
 		}
 	}
-	flags = (old & ENUM_NEGATE(state.known)) |
-		(state.flags & state.known);
-	if (flags != old) {
-		mail_index_update_flags(apply->trans, seq, MODIFY_ADD,
-					flags & ENUM_NEGATE(old));
-		mail_index_update_flags(apply->trans, seq, MODIFY_REMOVE,
-					old & ENUM_NEGATE(flags));
-		changed = TRUE;
-	}
-	keywords = apply_keywords(apply, seq, &state, &differ);
-	if (differ) {
-		apply_set_keywords(apply, seq, keywords);
-		changed = TRUE;
-	}
-	if (changed)
+	if (apply_state(apply, seq, &state))
 		apply->result->updated++;
 }
 

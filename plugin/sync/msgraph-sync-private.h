@@ -3,6 +3,7 @@
 
 /* What the steps of a sync hand to each other. */
 
+#include "msgraph-flags.h"
 #include "msgraph-sync.h"
 
 struct graph_batch;
@@ -64,6 +65,10 @@ struct msgraph_pending {
 	bool unreadable;
 	/* after the push; failed: not this time */
 	bool done, failed;
+	/* done, but Graph will never take it: the message is to be shown as
+	   it is there, which server tells (of an expunge: nothing) */
+	bool refused;
+	struct msgraph_flag_state server;
 };
 ARRAY_DEFINE_TYPE(msgraph_pending, struct msgraph_pending);
 
@@ -93,6 +98,13 @@ int msgraph_apply(const struct msgraph_sync_env *env,
 		  ARRAY_TYPE(msgraph_pending) *pending,
 		  struct msgraph_sync_result *result, const char **error_r);
 
+/* Give the message what state says of flags and keywords. Returns TRUE if that
+   was a change. */
+bool msgraph_apply_state(const struct msgraph_sync_env *env,
+			 struct mail_index_view *view,
+			 struct mail_index_transaction *trans, uint32_t seq,
+			 const struct msgraph_flag_state *state);
+
 /* Read the pending records of a sync, in order of UIDs. Strings from pool. */
 void msgraph_pending_collect(const struct msgraph_sync_env *env,
 			     struct mail_index_sync_ctx *ctx,
@@ -101,10 +113,10 @@ void msgraph_pending_collect(const struct msgraph_sync_env *env,
 bool msgraph_pending_equals(const struct msgraph_pending *a,
 			    const struct msgraph_pending *b);
 /* Send them; marks what is done: each for itself, so that one that cannot be
-   changed does not hold up the others. Returns -1 when something stays
-   pending. */
-int msgraph_push_run(const struct msgraph_sync_env *env,
+   changed does not hold up the others. What they are marked with is from pool.
+   Returns -1 when something stays pending. */
+int msgraph_push_run(const struct msgraph_sync_env *env, pool_t pool,
 		     ARRAY_TYPE(msgraph_pending) *pending,
-		     struct graph_failure *fail_r);
+		     struct msgraph_sync_result *result);
 
 #endif

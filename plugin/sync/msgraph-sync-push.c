@@ -181,8 +181,8 @@ struct push {
 	const struct msgraph_sync_env *env;
 	/* the ones that the steps of an expunge are about */
 	struct msgraph_pending *chunk, *chunk_end;
-	/* first failure, for the caller */
-	struct graph_failure fail;
+	/* first failure and first refusal, for the caller */
+	struct graph_failure fail, refused;
 	/* nothing else would get through either */
 	bool down;
 
@@ -221,11 +221,26 @@ static void push_failed(struct push *push, struct msgraph_pending *p,
 		push->down = TRUE;
 }
 
-/* A verdict that repeating will not change. */
-static bool push_is_final(enum graph_error error)
+/* A verdict about this message that repeating will not change. */
+static bool push_is_final(const struct graph_batch_result *result)
 {
-	return error == GRAPH_ERROR_REFUSED || error == GRAPH_ERROR_PERM ||
-		error == GRAPH_ERROR_TOO_BIG;
+	enum graph_error error = result->failure.error;
+
+	return result->answered &&
+		(error == GRAPH_ERROR_REFUSED || error == GRAPH_ERROR_PERM ||
+		 error == GRAPH_ERROR_TOO_BIG);
+}
+
+static void push_refused(struct push *push, struct msgraph_pending *p,
+			 const struct graph_batch_result *result)
+{
+	e_info(push->env->event, "uid=%u: %s refused: %s", p->uid,
+	       p->expunge ? "expunge" : "change of flags",
+	       result->failure.message);
+	if (push->refused.error == GRAPH_OK)
+		push->refused = result->failure;
+	p->refused = TRUE;
+	p->done = TRUE;
 }
 
 /* TRUE if there is nothing at Graph that this change could be about. */
@@ -245,10 +260,8 @@ static void push_patched(struct push *push, struct msgraph_pending *p,
 	    /* the next pull tells where it went */
 	    result->failure.error == GRAPH_ERROR_NOT_FOUND) {
 		p->done = TRUE;
-	} else if (push_is_final(result->failure.error)) {
-		e_warning(push->env->event, "uid=%u: %s", p->uid,
-			  result->failure.message);
-		p->done = TRUE;
+	} else if (push_is_final(result)) {
+		push_refused(push, p, result);
 	} else {
 		push_failed(push, p, result);
 	}
@@ -340,6 +353,56 @@ static void push_patches(struct push *push,
 	push_end(push);
 }
 
+/* What a message that keeps its flags has at Graph. */
+static void push_set_server(struct push *push, struct msgraph_pending *p,
+			    const struct graph_message *msg)
+{
+	ARRAY_TYPE(const_string) keywords;
+	const char *const *name, *copy;
+
+	msgraph_flags_from_row(msg, &p->server);
+	if (p->server.keywords == NULL)
+		return;
+	p_array_init(&keywords, push->pool, 8);
+	for (name = p->server.keywords; *name != NULL; name++) {
+		copy = p_strdup(push->pool, *name);
+		array_push_back(&keywords, &copy);
+	}
+	array_append_zero(&keywords);
+	p->server.keywords = array_front(&keywords);
+}
+
+/* Look at what was refused, so that it can be undone. */
+static void push_ask_refused(struct push *push,
+			     ARRAY_TYPE(msgraph_pending) *pending)
+{
+	const struct graph_batch_result *result;
+	struct msgraph_pending *p;
+	unsigned int i;
+
+	push_begin(push);
+	array_foreach_modifiable(pending, p) {
+		if (!p->refused || p->expunge)
+			continue;
+		(void)graph_batch_get(push->batch, p->id);
+		array_push_back(&push->ops, &p);
+	}
+	push_send(push);
+	for (i = 0; i < array_count(&push->ops); i++) {
+		p = *array_idx_modifiable(&push->ops, i);
+		result = graph_batch_result(push->batch, i);
+		if (result->message != NULL) {
+			push_set_server(push, p, result->message);
+		} else if (result->failure.error != GRAPH_ERROR_NOT_FOUND) {
+			/* ask again with the next sync */
+			p->refused = FALSE;
+			p->done = FALSE;
+			push_failed(push, p, result);
+		}
+	}
+	push_end(push);
+}
+
 /* Is the message still in this folder? One that is elsewhere, because somebody
    or a step of ours has moved it, must not be touched there. */
 static void push_verify(struct push *push)
@@ -401,6 +464,8 @@ static void push_expunge_by(struct push *push, enum push_way way,
 		if (result->failure.error == GRAPH_OK ||
 		    result->failure.error == GRAPH_ERROR_NOT_FOUND)
 			p->done = TRUE;
+		else if (last && push_is_final(result))
+			push_refused(push, p, result);
 		else if (last ||
 			 graph_error_is_transient(result->failure.error))
 			push_failed(push, p, result);
@@ -443,11 +508,11 @@ static void push_expunges(struct push *push,
 	}
 }
 
-int msgraph_push_run(const struct msgraph_sync_env *env,
+int msgraph_push_run(const struct msgraph_sync_env *env, pool_t pool,
 		     ARRAY_TYPE(msgraph_pending) *pending,
-		     struct graph_failure *fail_r)
+		     struct msgraph_sync_result *result)
 {
-	struct push push = { .env = env };
+	struct push push = { .env = env, .pool = pool };
 	const struct msgraph_pending *p;
 	int ret = 0;
 
@@ -455,21 +520,22 @@ int msgraph_push_run(const struct msgraph_sync_env *env,
 		I_MIN(array_count(pending), MSGRAPH_LONG_MAX_MSECS /
 		      MSGRAPH_MSECS_PER_MESSAGE) * MSGRAPH_MSECS_PER_MESSAGE);
 	i_array_init(&push.ops, 16);
-	push.pool = pool_alloconly_create("msgraph push", 1024);
 	T_BEGIN {
 		push_patches(&push, pending);
+		push_ask_refused(&push, pending);
 		if (!push.down)
 			push_expunges(&push, pending);
 	} T_END;
 	array_free(&push.ops);
-	pool_unref(&push.pool);
-	*fail_r = push.fail;
+	result->push = push.fail;
+	if (push.refused.error != GRAPH_OK)
+		result->refused = push.refused;
 	array_foreach(pending, p) {
 		if (!p->done)
 			ret = -1;
 	}
-	if (ret < 0 && fail_r->error == GRAPH_OK)
-		graph_failure_set(fail_r, GRAPH_ERROR_UNAVAILABLE,
+	if (ret < 0 && result->push.error == GRAPH_OK)
+		graph_failure_set(&result->push, GRAPH_ERROR_UNAVAILABLE,
 				  "changes could not be sent");
 	return ret;
 }

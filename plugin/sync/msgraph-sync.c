@@ -107,23 +107,44 @@ static void sync_mark_recent(const struct msgraph_sync_env *env,
 		env->recent(env->context, view, seq1, seq2);
 }
 
-/* All of now's pending changes were pushed as they are. */
-static bool sync_all_pushed(const ARRAY_TYPE(msgraph_pending) *now,
+/* All of now's pending changes were pushed as they are; they are marked with
+   what became of them. */
+static bool sync_all_pushed(ARRAY_TYPE(msgraph_pending) *now,
 			    const ARRAY_TYPE(msgraph_pending) *pushed)
 {
-	const struct msgraph_pending *n, *p, *end;
+	const struct msgraph_pending *p, *end;
+	struct msgraph_pending *n;
 	unsigned int count;
 
 	/* both are in the order of UIDs */
 	p = array_get(pushed, &count);
 	end = p + count;
-	array_foreach(now, n) {
+	array_foreach_modifiable(now, n) {
 		while (p < end && p->uid < n->uid)
 			p++;
 		if (p == end || !p->done || !msgraph_pending_equals(n, p))
 			return FALSE;
+		n->refused = p->refused;
+		n->server = p->server;
 	}
 	return TRUE;
+}
+
+/* What Graph will not have is shown as it is there. */
+static void
+sync_undo_refused(const struct msgraph_sync_env *env,
+		  struct mail_index_view *view,
+		  struct mail_index_transaction *trans,
+		  const ARRAY_TYPE(msgraph_pending) *pending)
+{
+	const struct msgraph_pending *p;
+	uint32_t seq;
+
+	array_foreach(pending, p) {
+		if (p->refused && mail_index_lookup_seq(view, p->uid, &seq))
+			(void)msgraph_apply_state(env, view, trans, seq,
+						  &p->server);
+	}
 }
 
 static void
@@ -136,7 +157,7 @@ sync_expunge(const struct msgraph_sync_env *env, struct mail_index_view *view,
 	uint32_t seq;
 
 	array_foreach(pending, p) {
-		if (!p->expunge || (only_done && !p->done) ||
+		if (!p->expunge || p->refused || (only_done && !p->done) ||
 		    !mail_index_lookup_seq(view, p->uid, &seq))
 			continue;
 		mail_index_expunge(trans, seq);
@@ -168,6 +189,7 @@ sync_round(const struct msgraph_sync_env *env, pool_t pool,
 		return 0;
 	}
 	sync_expunge(env, view, trans, pending_r, FALSE, result);
+	sync_undo_refused(env, view, trans, pending_r);
 	if (mail_index_sync_commit(&ctx) < 0) {
 		*error_r = msgraph_compat_index_error(env->index);
 		return -1;
@@ -248,7 +270,7 @@ static int sync_push(const struct msgraph_sync_env *env, pool_t pool,
 			if (lock == 0)
 				continue;
 		}
-		if (msgraph_push_run(env, &pending, &result->push) < 0) {
+		if (msgraph_push_run(env, pool, &pending, result) < 0) {
 			ret = sync_partly_pushed(env, &pending, result,
 						 error_r);
 			break;

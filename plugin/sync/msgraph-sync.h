@@ -66,6 +66,9 @@ struct msgraph_sync_result {
 	struct graph_failure pull;
 	/* GRAPH_OK, or why local changes are still pending */
 	struct graph_failure push;
+	/* GRAPH_OK, or why Graph will not have some of them at all: these are
+	   undone */
+	struct graph_failure refused;
 	/* the first enumeration is complete */
 	bool synced;
 	unsigned int appended, expunged, updated, pushed;

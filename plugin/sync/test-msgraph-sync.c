@@ -566,6 +566,56 @@ static void test_store_refused(void)
 	end();
 }
 
+static void test_store_undone(void)
+{
+	begin("what Graph will never have is undone here");
+	fill();
+	store(1, MODIFY_ADD, MAIL_SEEN);
+	store(2, MODIFY_ADD, MAIL_SEEN);
+	expunge(3, FALSE);
+	test_graph_fail(graph, "PATCH a", 403, "ErrorAccessDenied", 1);
+	sync_mode(0, MSGRAPH_EXPUNGE_RECOVERABLE);
+	test_assert(result.push.error == GRAPH_OK);
+	test_assert(result.refused.error == GRAPH_ERROR_PERM);
+	test_assert(!msgraph_sync_have_pending(mail_index));
+	check("1=a 2=bS");
+	test_assert(!test_graph_msg(graph, "a")->read);
+	sync_mode(0, MSGRAPH_EXPUNGE_RECOVERABLE);
+	test_assert(result.refused.error == GRAPH_OK);
+	end();
+
+	begin("also when the others cannot be sent just now");
+	fill();
+	store(1, MODIFY_ADD, MAIL_SEEN);
+	store(2, MODIFY_ADD, MAIL_SEEN);
+	test_graph_fail(graph, "PATCH a", 400, "ErrorInvalidRequest", 99);
+	test_graph_fail(graph, "PATCH b", 500, "ErrorInternalServerError", 99);
+	sync_mode(0, MSGRAPH_EXPUNGE_RECOVERABLE);
+	test_assert(result.push.error != GRAPH_OK);
+	test_assert(msgraph_sync_have_pending(mail_index));
+	test_graph_fail(graph, NULL, 0, NULL, 0);
+	test_graph_fail(graph, "PATCH a", 400, "ErrorInvalidRequest", 99);
+	sync_mode(0, MSGRAPH_EXPUNGE_RECOVERABLE);
+	test_assert(!msgraph_sync_have_pending(mail_index));
+	check("1=a 2=bS 3=c");
+	end();
+}
+
+static void test_expunge_undone(void)
+{
+	begin("an expunge that Graph will never carry out is given up");
+	fill();
+	expunge(1, FALSE);
+	expunge(2, FALSE);
+	test_graph_fail(graph, "MOVE a", 403, "ErrorAccessDenied", 1);
+	test_graph_fail(graph, "DELETE a", 403, "ErrorAccessDenied", 1);
+	sync_mode(0, MSGRAPH_EXPUNGE_RECOVERABLE);
+	test_assert(result.refused.error == GRAPH_ERROR_PERM);
+	test_assert(!msgraph_sync_have_pending(mail_index));
+	check("1=a 3=c");
+	end();
+}
+
 static void test_one_sender(void)
 {
 	int fd;
@@ -711,6 +761,8 @@ int main(void)
 		test_store,
 		test_store_keywords,
 		test_store_refused,
+		test_store_undone,
+		test_expunge_undone,
 		test_one_sender,
 		test_one_bad_does_not_block,
 		test_expunge,
