@@ -15,6 +15,7 @@ modules = os.path.join(path, "modules")
 dovecot.make_modules(BUILD, modules)
 conf = os.path.join(path, "other.conf")
 with open(conf, "w", encoding="utf-8") as f:
-    f.write(dovecot.conf(path, port, MAIL_UID, json.loads(settings)))
+    f.write(dovecot.conf(path, port, MAIL_UID, json.loads(settings),
+                         dovecot.passwd_file(os.path.join(path, "passwd"))))
 argv = dovecot.private(modules, "dovecot", "-F", "-c", conf)
 os.execvp(argv[0], argv)
