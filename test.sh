@@ -23,12 +23,15 @@ packages="$PACKAGES_BUILD $PACKAGES_SIM $PACKAGES_TEST"
 ! wanted lint || packages="$packages $PACKAGES_LINT"
 ! wanted deb || packages="$packages $PACKAGES_DEB"
 packages_install $packages || exit 1
+clean=
 if [ -z "$dir" ]; then
 	dir=$(mktemp -d /tmp/msgraph-test.XXXXXX)
-	trap 'rm -rf "$dir"' EXIT
+	clean=$dir
 else
 	mkdir -p "$dir" && dir=$(cd "$dir" && pwd) || exit 1
 fi
+
+trap 'kill $(jobs -p) 2>/dev/null; wait; [ -z "$clean" ] || rm -rf "$clean"' EXIT
 
 passed=0 failed=0 skipped=0
 
@@ -85,49 +88,62 @@ unit() {
 	fi
 }
 
-# in_chroot SUITE: units and end to end with the Dovecot of another release
+# in_chroot SUITE: builds, units, end to end and distcheck with the Dovecot of
+# another release. Each prints its counts.
 in_chroot() {
-	local kind status last binds=()
+	local kind status binds=()
 	# the mail corpus, where it is
 	[ ! -d ../shared ] || binds=(--bind ../shared)
-	for kind in unit e2e; do
+	for kind in unit e2e dist; do
 		[ -z "$only" ] || wanted $kind || continue
 		echo "---- $kind tests in $1"
-		tests/chroot "${binds[@]}" --bind "$dir/$1" "$1" ./test.sh --only $kind \
-			--dir "$dir/$1" 2>&1 | tee "$dir/log"
-		status=${PIPESTATUS[0]}
-		if [ "$status" = 77 ]; then
-			skipped=$((skipped + 1))
-			continue
-		fi
-		last=$(tail -1 "$dir/log")
-		if ! [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+) ]]
-		then
-			failed=$((failed + 1))
-			continue
-		fi
-		passed=$((passed + BASH_REMATCH[1]))
-		failed=$((failed + BASH_REMATCH[2]))
-		skipped=$((skipped + BASH_REMATCH[3]))
+		tests/chroot "${binds[@]}" --bind "$dir/$1" "$1" ./test.sh \
+			--only $kind --dir "$dir/$1" 2>&1 &
+		trap "kill $!" TERM
+		wait $!
+		status=$?
+		case $status in
+		0|1) ;;
+		77) echo "0 passed, 0 failed, 1 skipped";;
+		*) echo "0 passed, 1 failed, 0 skipped";;
+		esac
 	done
 }
 
+# wait_chroots: shows and counts what was started in the background
+wait_chroots() {
+	local suite line
+	wait
+	for suite in $chroots; do
+		cat "$dir/$suite.log"
+		while read -r line; do
+			[[ $line =~ $COUNTS ]] || continue
+			passed=$((passed + BASH_REMATCH[1]))
+			failed=$((failed + BASH_REMATCH[2]))
+			skipped=$((skipped + BASH_REMATCH[3]))
+		done < "$dir/$suite.log"
+		grep -qE "$COUNTS" "$dir/$suite.log" || failed=$((failed + 1))
+	done
+}
+COUNTS='^([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped$'
+
 finish() {
+	wait_chroots
 	echo "$passed passed, $failed failed, $skipped skipped"
 	[ "$failed" = 0 ]
 	exit
 }
 
-others=
+chroots=
 for suite in ${dovecot//,/ }; do
 	case $suite in
 	2.3) ;;
-	trixie|sid)
-		in_chroot $suite
-		[ ! -d "$dir/$suite/build/tree" ] ||
-			others="$others $suite=$dir/$suite/build/tree";;
+	trixie|sid) chroots="$chroots $suite";;
 	*) echo "$usage" >&2; exit 64;;
 	esac
+done
+for suite in $chroots; do
+	in_chroot $suite > "$dir/$suite.log" &
 done
 case ,$dovecot, in
 *,2.3,*) ;;
@@ -159,15 +175,20 @@ fi
 if wanted e2e; then
 	pytest_step "end to end" tests/e2e
 fi
-if wanted e2e && [ -n "$others" ]; then
-	export MSGRAPH_OTHER_BUILDS=$others
-	pytest_step "from this Dovecot to newer ones" tests/versions
-fi
 if wanted dist; then
 	step "make distcheck" make -C "$dir/build/tree" -j"$(nproc)" distcheck \
 		NOVALGRIND=1
 fi
 if wanted deb; then
 	pytest_step "Debian packages" tests/packages
+fi
+if wanted e2e && [ -n "$chroots" ]; then
+	wait
+	MSGRAPH_OTHER_BUILDS=$(for suite in $chroots; do
+		[ ! -d "$dir/$suite/build/tree/plugin" ] ||
+			echo "$suite=$dir/$suite/build/tree"
+	done)
+	export MSGRAPH_OTHER_BUILDS
+	pytest_step "from this Dovecot to newer ones" tests/versions
 fi
 finish

@@ -6,6 +6,7 @@ import http.cookiejar
 import imaplib
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -32,9 +33,14 @@ PASSWORD = "imap-password"
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """None that the kernel gives to clients meanwhile"""
+    while True:
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", random.randrange(20000, 32768)))
+            except OSError:
+                continue
+            return s.getsockname()[1]
 
 
 def wait_for(what, check, seconds=20):
@@ -57,6 +63,8 @@ class Rig:
         self.auth = dovecot.passwd_file(self.file("passwd"))
         self.store = "store = " + self.file("accounts.sqlite")
         self.extra = extra
+        # further log-ins, and their fields in the userdb
+        self.logins = {}
         os.chmod(self.path, 0o755)
         self.imap_port, self.http_port = free_port(), free_port()
         self.processes = {}
@@ -237,7 +245,8 @@ key_file = {self.file("seal.key")}
             dovecot.make_modules(BUILD, modules)
         passwd = "".join(
             f"{u}:{{PLAIN}}{PASSWORD}:{MAIL_UID}:{MAIL_UID}::"
-            f"{self.file('mail', u)}::\n" for u in self.users)
+            f"{self.file('mail', u)}::{fields}\n" for u, fields in
+            {**dict.fromkeys(self.users, ""), **self.logins}.items())
         self.write("passwd", passwd)
         self.write("dovecot.conf", dovecot.conf(
             self.path, self.imap_port, MAIL_UID, self.dovecot_settings(),
