@@ -3,6 +3,7 @@
 #include "oauthd-password.h"
 #include "oauthd.h"
 #include "broker-proto.h"
+#include "mstoken-seal.h"
 #include "msnet-buf.h"
 #include "msnet-secret.h"
 
@@ -168,6 +169,34 @@ static void op_revoke(struct oauthd *oauthd, const struct broker_request *req,
 			     "the account has no app password");
 }
 
+static void op_rekey(struct oauthd *oauthd, const struct broker_request *req,
+		     struct broker_answer *answer)
+{
+	struct msnet_buf buf = { 0 };
+	struct mstoken_rekey rekey;
+	char *id;
+
+	if (mstoken_seal_reload(oauthd->seal, &answer->message) < 0)
+		return;
+	if (mstoken_store_rekey(oauthd->store, &rekey) < 0) {
+		answer->message = store_error(oauthd, "written");
+		return;
+	}
+	id = mstoken_seal_newest_id(oauthd->seal);
+	msnet_buf_printf(&buf, "%u sealed anew with key %s, %u were so before",
+			 rekey.resealed, id, rekey.current);
+	if (rekey.unopened > 0) {
+		msnet_buf_printf(&buf, "; %u cannot be opened with any key of "
+			"key_file and this client_id: put the key back, or "
+			"link these accounts again", rekey.unopened);
+	} else {
+		msnet_buf_add(&buf, "; older keys are not needed any more");
+		answer->status = BROKER_OK;
+	}
+	answer->message = msnet_buf_steal(&buf);
+	free(id);
+}
+
 static void add_time(struct msnet_buf *buf, int64_t t)
 {
 	time_t tt = (time_t)t;
@@ -235,6 +264,7 @@ static const struct {
 	{ "link", true, true, op_link },
 	{ "unlink", true, true, op_unlink },
 	{ "password", true, true, op_password },
+	{ "rekey", true, false, op_rekey },
 	{ "revoke-password", true, true, op_revoke },
 	{ "status", true, false, op_status },
 };

@@ -13,7 +13,7 @@
 
 /* Free with broker_request_deinit(). op is "token", or one of the control
    operations that only root and the daemon's own user may ask for: "link",
-   "status", "unlink", "password", "revoke-password". */
+   "status", "unlink", "password", "revoke-password", "rekey". */
 struct broker_request {
 	char *op;
 	char *account;		/* NULL if none */

@@ -102,11 +102,14 @@ static bool entry_is_usable(const struct refresh_entry *entry,
 static void entry_learn(struct refresh_entry *entry,
 			const struct mstoken_account *account)
 {
-	if (account->version <= entry->version)
+	/* with no token in hand, it could not be opened the last time */
+	if (account->version < entry->version ||
+	    (account->version == entry->version && entry->token != NULL))
 		return;
 	msnet_secret_free(&entry->token);
+	if (account->version != entry->version)
+		entry->failed = 0;
 	entry->version = account->version;
-	entry->failed = 0;
 	if (account->access_token[0] == '\0')
 		return;
 	entry->token = msnet_strdup(account->access_token);

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define SEAL_NONCE_SIZE 12
 #define SEAL_TAG_SIZE 16
@@ -23,6 +24,9 @@ struct mstoken_seal {
 	/* the newest is the last */
 	struct mstoken_key keys[MSTOKEN_KEYS_MAX];
 	int count;
+	/* the file when it was read */
+	struct timespec mtime;
+	ino_t inode;
 };
 
 struct mstoken_seal *mstoken_seal_open(const char *key_file, char **error_r)
@@ -39,14 +43,23 @@ struct mstoken_seal *mstoken_seal_open(const char *key_file, char **error_r)
 int mstoken_seal_reload(struct mstoken_seal *seal, char **error_r)
 {
 	struct mstoken_key keys[MSTOKEN_KEYS_MAX];
-	int count = mstoken_keyfile_read(seal->key_file, keys, error_r);
+	struct stat st;
+	bool known;
+	int count;
 
+	/* before reading: what is written meanwhile is seen at the next look */
+	known = stat(seal->key_file, &st) == 0;
+	count = mstoken_keyfile_read(seal->key_file, keys, error_r);
+	pthread_rwlock_wrlock(&seal->lock);
 	if (count > 0) {
-		pthread_rwlock_wrlock(&seal->lock);
 		memcpy(seal->keys, keys, sizeof(keys));
 		seal->count = count;
-		pthread_rwlock_unlock(&seal->lock);
 	}
+	if (known) {
+		seal->mtime = st.st_mtim;
+		seal->inode = st.st_ino;
+	}
+	pthread_rwlock_unlock(&seal->lock);
 	msnet_secret_wipe(keys, sizeof(keys));
 	return count < 0 ? -1 : 0;
 }
@@ -62,6 +75,24 @@ void mstoken_seal_close(struct mstoken_seal **_seal)
 	free(seal->key_file);
 	msnet_secret_wipe(seal, sizeof(*seal));
 	free(seal);
+}
+
+/* A file that cannot be used is looked at again when it has changed again. */
+static void seal_reload_if_changed(struct mstoken_seal *seal)
+{
+	char *error = NULL;
+	struct stat st;
+	bool changed;
+
+	if (stat(seal->key_file, &st) < 0)
+		return;
+	pthread_rwlock_rdlock(&seal->lock);
+	changed = st.st_mtim.tv_sec != seal->mtime.tv_sec ||
+		st.st_mtim.tv_nsec != seal->mtime.tv_nsec ||
+		st.st_ino != seal->inode;
+	pthread_rwlock_unlock(&seal->lock);
+	if (changed && mstoken_seal_reload(seal, &error) < 0)
+		free(error);
 }
 
 /* A copy of the key with which this was sealed (wipe it). */
@@ -89,14 +120,10 @@ static bool
 seal_find_key_anew(struct mstoken_seal *seal, const char *sealed,
 		   struct mstoken_key *key_r)
 {
-	char *error = NULL;
-
 	if (seal_find_key(seal, sealed, key_r))
 		return true;
-	if (mstoken_seal_reload(seal, &error) == 0)
-		return seal_find_key(seal, sealed, key_r);
-	free(error);
-	return false;
+	seal_reload_if_changed(seal);
+	return seal_find_key(seal, sealed, key_r);
 }
 
 static bool seal_is_wellformed(const char *sealed)
@@ -117,6 +144,16 @@ char *mstoken_seal_missing_key(struct mstoken_seal *seal, const char *sealed)
 		return msnet_strndup(sealed + 2, MSTOKEN_KEY_ID_SIZE);
 	msnet_secret_wipe(&key, sizeof(key));
 	return NULL;
+}
+
+char *mstoken_seal_newest_id(struct mstoken_seal *seal)
+{
+	char *id;
+
+	pthread_rwlock_rdlock(&seal->lock);
+	id = msnet_strdup(seal->keys[seal->count - 1].id);
+	pthread_rwlock_unlock(&seal->lock);
+	return id;
 }
 
 bool mstoken_seal_is_newest(struct mstoken_seal *seal, const char *sealed)
@@ -169,6 +206,7 @@ char *mstoken_seal_text(struct mstoken_seal *seal, const char *text,
 	struct mstoken_key key;
 	char *encoded;
 
+	seal_reload_if_changed(seal);
 	pthread_rwlock_rdlock(&seal->lock);
 	key = seal->keys[seal->count - 1];
 	pthread_rwlock_unlock(&seal->lock);

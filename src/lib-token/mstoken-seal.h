@@ -14,7 +14,10 @@ void mstoken_seal_close(struct mstoken_seal **seal);
 /* Read the key file again. Returns -1 and a heap text: the old keys stay. */
 int mstoken_seal_reload(struct mstoken_seal *seal, char **error_r);
 
-/* Seals with the newest key. context binds the text to its place: it must be
+/* The id of the newest key; heap. */
+char *mstoken_seal_newest_id(struct mstoken_seal *seal);
+
+/* Seals with the newest key of the file as it is now. context binds the text to its place: it must be
    the same when it is opened again. Heap. */
 char *mstoken_seal_text(struct mstoken_seal *seal, const char *text,
 			const char *context);

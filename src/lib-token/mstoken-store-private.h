@@ -20,6 +20,11 @@ struct store_number {
 };
 struct store_number store_number(int64_t value);
 
+/* What a token is bound to. Heap. The two kinds are no substitute for each
+   other. */
+char *store_seal_context(struct mstoken_store *store, const char *address,
+			 const char *tid, bool access);
+
 /* The address as it is in the database: ASCII letters small. Heap. */
 char *store_address(const char *address);
 

@@ -77,10 +77,8 @@ char *store_address(const char *address)
  * Sealing
  */
 
-/* What a token is bound to. Heap. The two kinds are no substitute for each
-   other. */
-static char *seal_context(struct mstoken_store *store, const char *address,
-			  const char *tid, bool access)
+char *store_seal_context(struct mstoken_store *store, const char *address,
+			 const char *tid, bool access)
 {
 	struct msnet_buf buf = { 0 };
 	char *key = store_address(address);
@@ -101,7 +99,7 @@ static char *seal_token(struct mstoken_store *store, const char *address,
 
 	if (token == NULL || *token == '\0')
 		return msnet_strdup("");
-	context = seal_context(store, address, tid, access);
+	context = store_seal_context(store, address, tid, access);
 	sealed = mstoken_seal_text(store->seal, token, context);
 	free(context);
 	return sealed;
@@ -114,7 +112,7 @@ static char *unseal_token(struct mstoken_store *store,
 {
 	char *context, *token;
 
-	context = seal_context(store, account->address, account->tid, access);
+	context = store_seal_context(store, account->address, account->tid, access);
 	token = mstoken_unseal_text(store->seal, sealed, context);
 	free(context);
 	return token != NULL ? token : msnet_strdup("");

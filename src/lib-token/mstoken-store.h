@@ -107,6 +107,14 @@ int mstoken_store_find_invitation(struct mstoken_store *store,
 int mstoken_store_use_invitation(struct mstoken_store *store,
 				 const char *secret);
 
+/* Seal all tokens with the newest key. A token that cannot be opened stays as it
+   is. Returns 0, or -1: broken off, the next call goes on. */
+struct mstoken_rekey {
+	unsigned int resealed, current, unopened;
+};
+int mstoken_store_rekey(struct mstoken_store *store,
+			struct mstoken_rekey *rekey_r);
+
 /* Of the last call in this thread that returned -1. */
 const char *mstoken_store_error(struct mstoken_store *store);
 

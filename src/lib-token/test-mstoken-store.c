@@ -297,6 +297,96 @@ static void test_invitations(void)
 	mstoken_seal_close(&seal);
 }
 
+static void write_keys(const char *mode, const char *key)
+{
+	FILE *file = fopen(key_file, mode);
+
+	T_CHECK(file != NULL);
+	fprintf(file, "%s\n", key);
+	T_CHECK(fclose(file) == 0);
+	T_CHECK(chmod(key_file, 0600) == 0);
+}
+
+#define KEY_1 "00112233445566778899aabbccddeeff" \
+	"00112233445566778899aabbccddeeff"
+#define KEY_2 "ffeeddccbbaa99887766554433221100" \
+	"ffeeddccbbaa99887766554433221100"
+
+/* More accounts than a batch has. */
+static void test_rekey(void)
+{
+	char address[16], tid[] = "T", oid[] = "O", name[] = "a",
+		token[] = "refresh", access[] = "access";
+	struct mstoken_account account = {
+		.address = address, .tid = tid, .oid = oid, .username = name,
+		.refresh_token = token, .access_token = access,
+	}, got;
+	struct mstoken_store *store;
+	struct mstoken_seal *seal;
+	struct mstoken_rekey rekey;
+	char *error = NULL, *id;
+	unsigned int i;
+
+	write_keys("w", "# comment\n\n" KEY_1);
+	seal = mstoken_seal_open(key_file, &error);
+	store = open_store(seal, "client");
+	for (i = 0; i < 205; i++) {
+		snprintf(address, sizeof(address), "u%u@b", i);
+		T_CHECK(mstoken_store_link(store, &account, NULL) == 1);
+	}
+	T_CHECK(mstoken_store_rekey(store, &rekey) == 0);
+	T_CHECK(rekey.current == 205 && rekey.resealed == 0);
+	/* what is sealed from now on is so with the newest, unasked */
+	write_keys("a", KEY_2);
+	T_CHECK(mstoken_store_link(store, &account, NULL) == 1);
+	T_CHECK(mstoken_store_rekey(store, &rekey) == 0);
+	T_CHECK(rekey.current == 1 && rekey.resealed == 204);
+	T_CHECK(rekey.unopened == 0);
+	mstoken_store_close(&store);
+	mstoken_seal_close(&seal);
+
+	/* the old key is not needed any more */
+	write_keys("w", KEY_2);
+	seal = mstoken_seal_open(key_file, &error);
+	store = open_store(seal, "client");
+	T_CHECK(mstoken_store_get(store, "u0@b", &got) == 1);
+	T_STREQ(got.refresh_token, "refresh");
+	T_STREQ(got.access_token, "access");
+	mstoken_account_deinit(&got);
+
+	/* a key that is missing is named; put back, it is found unasked */
+	id = mstoken_seal_newest_id(seal);
+	write_keys("w", KEY_1);
+	T_CHECK(mstoken_seal_reload(seal, &error) == 0);
+	T_CHECK(mstoken_store_get(store, "u0@b", &got) == 1);
+	T_STREQ(got.refresh_token, "");
+	T_STREQ(got.missing_key, id);
+	mstoken_account_deinit(&got);
+	T_CHECK(mstoken_store_rekey(store, &rekey) == 0);
+	T_CHECK(rekey.unopened == 205);
+	write_keys("a", KEY_2);
+	T_CHECK(mstoken_store_get(store, "u0@b", &got) == 1);
+	T_STREQ(got.refresh_token, "refresh");
+	mstoken_account_deinit(&got);
+	free(id);
+
+	/* a file that makes no sense leaves the keys as they are */
+	write_keys("w", "nonsense");
+	T_CHECK(mstoken_seal_reload(seal, &error) < 0);
+	T_CHECK(strstr(error, "hex digits") != NULL);
+	free(error);
+	T_CHECK(mstoken_store_get(store, "u0@b", &got) == 1);
+	T_STREQ(got.refresh_token, "refresh");
+	mstoken_account_deinit(&got);
+	for (i = 0; i < 205; i++) {
+		snprintf(address, sizeof(address), "u%u@b", i);
+		T_CHECK(mstoken_store_delete(store, address) == 1);
+	}
+	mstoken_store_close(&store);
+	mstoken_seal_close(&seal);
+	write_keys("w", KEY_1);
+}
+
 /* The first version's database, as it was made then. */
 static const char old_schema[] =
 	"CREATE TABLE account ("
@@ -411,6 +501,7 @@ int main(void)
 	test_leases();
 	test_passwords();
 	test_invitations();
+	test_rekey();
 	if (is_pgsql)
 		test_pgsql_errors();
 	else

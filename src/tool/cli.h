@@ -25,6 +25,7 @@ int cli_fail(const struct broker_answer *answer);
 int cmd_link(const struct cli *cli);
 int cmd_status(const struct cli *cli);
 int cmd_password(const struct cli *cli);
+int cmd_rekey(const struct cli *cli);
 int cmd_unlink(const struct cli *cli);
 int cmd_probe(const struct cli *cli);
 

@@ -23,6 +23,7 @@ static const struct {
 	{ "unlink", cmd_unlink, true, true },
 	{ "password", cmd_password, true, true },
 	{ "probe", cmd_probe, true, true },
+	{ "rekey", cmd_rekey, false, false },
 };
 
 void cli_request(const struct cli *cli, const char *op,
@@ -51,6 +52,7 @@ static void usage(FILE *out)
 		"  probe ADDRESS          get a token now and say how it went\n"
 		"  password ADDRESS [--revoke]\n"
 		"                         make, print or take back its password\n"
+		"  rekey                  seal all tokens with the newest key\n"
 		"  unlink ADDRESS         forget the account and its tokens\n");
 }
 

@@ -53,8 +53,8 @@ def login_conf(rig, database):
     if dovecot.IS_24:
         if database == "pgsql":
             text = re.sub(r"^sql_driver.*\nsqlite_path.*\n", "", text, flags=re.M)
-            text = re.sub(r"^#(sql_driver|pgsql|}|  )", r"\1", text,
-                          flags=re.M)
+            text = re.sub(r"^#sql_driver = pgsql\n(#.*\n)*", lambda block:
+                          block[0].replace("#", ""), text, flags=re.M)
         return fit(rig, text, database)
     ext = f"msgraph-{database}.conf.ext"
     rig.write(ext, fit(rig, shipped(ext), database), 0o600)

@@ -265,6 +265,45 @@ def test_killed_in_a_link(rig, step):
     assert ask(rig)["status"] == "ok"
 
 
+# sealing keys
+
+def test_rekey(rig, linked):
+    second(rig)
+    with open(rig.file("seal.key"), encoding="ascii") as f:
+        old = f.read()
+    new = os.urandom(32).hex() + "\n"
+    run = rig.ctl("rekey")
+    assert run.returncode == 0 and "0 sealed anew" in run.stdout
+    with concurrent.futures.ThreadPoolExecutor(10) as pool:
+        busy = [pool.submit(ask, rig, ("broker", "second")[n % 2])
+                for n in range(200)]
+        rig.write("seal.key", old + new, 0o600)
+        run = rig.ctl("rekey")
+        assert run.returncode == 0 and "not needed" in run.stdout, run
+        assert {f.result()["status"] for f in busy} == {"ok"}
+    # without the old key, after a restart of one of them
+    rig.write("seal.key", new, 0o600)
+    rig.stop("oauthd")
+    rig.start_oauthd(keep=True)
+    assert {ask(rig, d)["status"] for d in ("broker", "second")} == {"ok"}
+    assert spent(rig) == 1
+    # a key that is lost
+    rig.write("seal.key", old, 0o600)
+    rig.stop("oauthd")
+    rig.start_oauthd(keep=True)
+    answer = ask(rig)
+    key = rig.sql("SELECT refresh_token FROM account")[0][0].split(":")[1]
+    assert answer["status"] == "blocked" and key in answer["message"]
+    run = rig.ctl("rekey")
+    assert run.returncode == 1 and "1 cannot be opened" in run.stderr
+    # it comes back: all is well, without a restart
+    rig.write("seal.key", new, 0o600)
+    time.sleep(3.1)
+    assert ask(rig)["status"] == "ok"
+    for text in (rig.output("oauthd"), rig.output("second")):
+        assert old.strip() not in text and new.strip() not in text
+
+
 # a database that fails
 
 def test_token_that_cannot_be_stored(rig, linked):
