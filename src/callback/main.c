@@ -221,6 +221,7 @@ int main(int argc, char *argv[])
 	struct oauthd oauthd = { .config_lock = PTHREAD_RWLOCK_INITIALIZER };
 	const char *path = OAUTHD_DEFAULT_CONFIG;
 	bool check = false;
+	const struct rlimit no_core = { 0 };
 	sigset_t signals;
 	char *error = NULL;
 	int opt, ret;
@@ -264,6 +265,8 @@ int main(int argc, char *argv[])
 	(void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
 	oauthd_raise_fd_limit();
+	/* it would be full of tokens */
+	(void)setrlimit(RLIMIT_CORE, &no_core);
 	ret = check ? EXIT_SUCCESS : oauthd_serve(&oauthd, &signals);
 	oauthd_config_deinit(&oauthd.config);
 	return ret;

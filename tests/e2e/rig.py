@@ -268,6 +268,33 @@ key_file = {self.file("seal.key")}
         conn.login(user or self.users[0], PASSWORD)
         return conn
 
+    # where secrets may be, and the simulator, which is not ours
+    MAY_HOLD_SECRETS = re.compile(
+        r"/(secret|seal\.key|password|ca/.*|sim\.out|.*\.conf\.ext|"
+        r"dovecot\.conf(\.binary)?)$")
+
+    def leaks(self, markers):
+        """Which file, file name or process title holds which marker."""
+        assert self.leaks_of([self.users[0]]), "the search finds nothing"
+        return self.leaks_of(markers)
+
+    def leaks_of(self, markers):
+        found, markers = [], [m.encode() for m in markers]
+        for top, _, names in os.walk(self.path):
+            for name in names:
+                path = os.path.join(top, name)
+                if self.MAY_HOLD_SECRETS.search(path) or \
+                        not os.path.isfile(path):
+                    continue
+                with open(path, "rb") as f:
+                    data = f.read() + path.encode()
+                found += [(path, m) for m in markers if m in data]
+        for name, proc in self.processes.items():
+            with open(f"/proc/{proc.pid}/cmdline", "rb") as f:
+                data = f.read()
+            found += [(name, m) for m in markers if m in data]
+        return found
+
     def log_errors(self):
         """New lines of the Dovecot log that must not be there."""
         try:

@@ -84,8 +84,13 @@ def rig(request):
                 "GRANT SELECT ON dovecot_login, dovecot_user TO dovecot")
     rig.auth = login_conf(rig, rig.database) + IMPATIENT
     rig.start_dovecot()
+    rig.markers = {SECRET, "0.AX", "dovecot-marker", "pg-password-marker"}
     yield rig
-    rig.close()
+    try:
+        assert len(rig.markers) > 6
+        assert rig.leaks(rig.markers) == []
+    finally:
+        rig.close()
 
 
 def link(rig, user=ALICE):
@@ -94,7 +99,15 @@ def link(rig, user=ALICE):
     status, page = Browser(rig.context).follow(url, user)
     assert status == 200 and "is linked" in page
     shown = re.search(r"<code>([a-z0-9-]*)</code>", page)
+    if shown:
+        rig.markers.add(shown[1])
     return shown and shown[1]
+
+
+def new_password(rig):
+    password = rig.ctl("password", ALICE).stdout.strip()
+    rig.markers.add(password)
+    return password
 
 
 def login(rig, password, user=ALICE):
@@ -119,14 +132,14 @@ def test_shown_once_and_works(rig):
     assert link(rig) is None
     assert login(rig, password)
     # a new one in place of the old
-    new = rig.ctl("password", ALICE).stdout.strip()
+    new = new_password(rig)
     assert new != password and login(rig, new)
     assert not login(rig, password)
     assert rig.ctl("password", ALICE, "--revoke").returncode == 0
     assert rig.ctl("password", ALICE, "--revoke").returncode == 1
     assert not login(rig, new)
     # of what was given out, the hash only is there
-    password = rig.ctl("password", ALICE).stdout.strip()
+    password = new_password(rig)
     rows = rig.sql("SELECT hash FROM app_password")
     assert len(rows) == 1 and rows[0][0].startswith("{SHA512-CRYPT}$6$")
     assert password not in rows[0][0]
@@ -134,7 +147,7 @@ def test_shown_once_and_works(rig):
 
 def test_unlinked_is_out_at_once(rig):
     link(rig)
-    password = rig.ctl("password", ALICE).stdout.strip()
+    password = new_password(rig)
     conn = imaplib.IMAP4("127.0.0.1", rig.imap_port, timeout=60)
     conn.login(ALICE, password)
     assert rig.ctl("unlink", ALICE).returncode == 0
