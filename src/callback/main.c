@@ -6,6 +6,9 @@
 #include "oauthd-httpd.h"
 #include "oauthd-keepalive.h"
 #include "oauthd-links.h"
+#include "oauthd-metrics.h"
+#include "oauthd-monitor.h"
+#include "oauthd-notify.h"
 #include "mstoken-db.h"
 #include "mstoken-seal.h"
 #include "msnet-buf.h"
@@ -15,7 +18,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,21 +30,6 @@
 #define KEEP_ALIVE_SECS 60
 #define FIRST_KEEP_ALIVE_SECS 3
 
-void oauthd_log(const char *fmt, ...)
-{
-	char line[1024], *p;
-	va_list args;
-
-	va_start(args, fmt);
-	(void)vsnprintf(line, sizeof(line), fmt, args);
-	va_end(args);
-	for (p = line; *p != '\0'; p++) {
-		if ((unsigned char)*p < ' ')
-			*p = ' ';
-	}
-	fprintf(stderr, "msgraph-oauthd: %s\n", line);
-}
-
 struct msnet_transport *oauthd_transport_create(void *context)
 {
 	struct oauthd *oauthd = context;
@@ -54,20 +41,6 @@ struct msnet_transport *oauthd_transport_create(void *context)
 	return msnet_poll_transport_create(&set);
 }
 
-static void oauthd_reload(struct oauthd *oauthd)
-{
-	char *error = NULL;
-	int ret;
-
-	pthread_rwlock_wrlock(&oauthd->config_lock);
-	ret = oauthd_config_reload_secret(&oauthd->config, &error);
-	mstoken_store_set_client_id(oauthd->store, oauthd->config.client_id);
-	pthread_rwlock_unlock(&oauthd->config_lock);
-	oauthd_log(ret < 0 ? "the old client secret stays: %s" :
-		   "client secret read again%s", ret < 0 ? error : "");
-	free(error);
-}
-
 void oauthd_app_get(void *context, struct mstoken_app *app_r)
 {
 	struct oauthd *oauthd = context;
@@ -77,7 +50,7 @@ void oauthd_app_get(void *context, struct mstoken_app *app_r)
 	changed = oauthd_config_secret_has_changed(&oauthd->config);
 	pthread_rwlock_unlock(&oauthd->config_lock);
 	if (changed)
-		oauthd_reload(oauthd);
+		oauthd_reload_secret(oauthd);
 
 	pthread_rwlock_rdlock(&oauthd->config_lock);
 	app_r->client_id = msnet_strdup(oauthd->config.client_id);
@@ -118,6 +91,20 @@ static void oauthd_wait_for_end(struct oauthd *oauthd, const sigset_t *signals)
 	}
 }
 
+/* Called by the refresher after each request to the login host. */
+static void oauthd_renewed(void *context, const char *address,
+			   const struct mstoken_failure *fail)
+{
+	struct oauthd *oauthd = context;
+
+	oauthd_metrics_refresh(oauthd->metrics, fail);
+	if (fail == NULL)
+		oauthd_event("renewed", "account", address, "state", "ok",
+			     NULL);
+	else
+		oauthd_event_failure("renewal_failed", address, fail);
+}
+
 static void oauthd_warn(void *context, const char *message)
 {
 	oauthd_log("%s", message);
@@ -128,7 +115,8 @@ static int oauthd_open(struct oauthd *oauthd, char **error_r)
 	struct mstoken_refresher_settings set = {
 		.transport_create = oauthd_transport_create,
 		.app_get = oauthd_app_get, .app_release = oauthd_app_release,
-		.warn = oauthd_warn, .context = oauthd,
+		.renewed = oauthd_renewed, .warn = oauthd_warn,
+		.context = oauthd,
 		.timeout_msecs = OAUTHD_TIMEOUT_MSECS,
 	};
 	struct mstoken_db_settings db = {
@@ -137,6 +125,7 @@ static int oauthd_open(struct oauthd *oauthd, char **error_r)
 		.mode = oauthd->config.store_mode,
 	};
 
+	oauthd->metrics = oauthd_metrics_create();
 	oauthd->seal = mstoken_seal_open(oauthd->config.key_file, error_r);
 	if (oauthd->seal == NULL)
 		return -1;
@@ -156,6 +145,7 @@ static void oauthd_close(struct oauthd *oauthd)
 	mstoken_refresher_destroy(&oauthd->refresher);
 	mstoken_store_close(&oauthd->store);
 	mstoken_seal_close(&oauthd->seal);
+	oauthd_metrics_destroy(&oauthd->metrics);
 }
 
 /* Connections of slow clients must not leave the store or the login host
@@ -176,18 +166,24 @@ static int oauthd_serve(struct oauthd *oauthd, const sigset_t *signals)
 {
 	struct oauthd_broker *broker = NULL;
 	struct oauthd_httpd *httpd = NULL;
+	struct oauthd_monitor *monitor = NULL;
 	char *error = NULL;
 	int ret = EXIT_FAILURE;
 
 	if (oauthd_open(oauthd, &error) == 0 &&
 	    (broker = oauthd_broker_start(oauthd, &error)) != NULL &&
-	    (httpd = oauthd_httpd_start(oauthd, &error)) != NULL) {
-		oauthd_log("ready");
+	    (httpd = oauthd_httpd_start(oauthd, &error)) != NULL &&
+	    oauthd_monitor_start(oauthd, &monitor, &error) == 0) {
+		oauthd_event("ready", "version", MSGRAPH_VERSION, NULL);
+		oauthd_notify_ready();
 		oauthd_wait_for_end(oauthd, signals);
+		oauthd_notify_stopping();
+		oauthd_event("stopping", NULL);
 		ret = EXIT_SUCCESS;
 	} else {
 		oauthd_log("%s", error);
 	}
+	oauthd_monitor_stop(&monitor);
 	oauthd_httpd_stop(&httpd);
 	oauthd_broker_stop(&broker);
 	if (oauthd->refresher != NULL &&
@@ -252,6 +248,7 @@ int main(int argc, char *argv[])
 		usage(stderr);
 		return EXIT_USAGE;
 	}
+	oauthd.config_path = path;
 	if (oauthd_config_read(path, &oauthd.config, &error) < 0) {
 		oauthd_log("%s", error);
 		free(error);
@@ -268,6 +265,6 @@ int main(int argc, char *argv[])
 	/* it would be full of tokens */
 	(void)setrlimit(RLIMIT_CORE, &no_core);
 	ret = check ? EXIT_SUCCESS : oauthd_serve(&oauthd, &signals);
-	oauthd_config_deinit(&oauthd.config);
+	oauthd_free_config(&oauthd);
 	return ret;
 }

@@ -138,6 +138,8 @@ static void op_unlink(struct oauthd *oauthd, const struct broker_request *req,
 	int ret = mstoken_store_delete(oauthd->store, req->account);
 
 	mstoken_refresher_forget(oauthd->refresher, req->account);
+	if (ret > 0)
+		oauthd_event("unlinked", "account", req->account, NULL);
 	answer->status = ret > 0 ? BROKER_OK : ret == 0 ?
 		BROKER_UNKNOWN_ACCOUNT : BROKER_UNAVAILABLE;
 	answer->message = ret < 0 ? store_error(oauthd, "written") :

@@ -19,7 +19,8 @@
 #define LEXZUR_SECTION "MS-OfficeMail-365"
 
 enum key_type {
-	KEY_STRING, KEY_URL, KEY_PUBLIC_URL, KEY_OCTAL, KEY_SECS, KEY_BOOL
+	KEY_STRING, KEY_FILE, KEY_URL, KEY_PUBLIC_URL, KEY_OCTAL, KEY_SECS,
+	KEY_BOOL
 };
 
 static const struct config_key {
@@ -32,8 +33,8 @@ static const struct config_key {
 #define KEY(name, type, value, required) \
 	{ #name, type, offsetof(struct oauthd_config, name), value, required }
 	KEY(client_id, KEY_STRING, NULL, false),
-	KEY(client_secret_file, KEY_STRING, NULL, false),
-	KEY(client_certificate_file, KEY_STRING, NULL, false),
+	KEY(client_secret_file, KEY_FILE, NULL, false),
+	KEY(client_certificate_file, KEY_FILE, NULL, false),
 	KEY(lexzur_integrations, KEY_STRING, NULL, false),
 	KEY(tenant, KEY_STRING, "common", false),
 	KEY(login_url, KEY_URL, "https://login.microsoftonline.com", false),
@@ -43,19 +44,37 @@ static const struct config_key {
 	KEY(callback_path, KEY_STRING,
 	    "/api/v2/core/user_authorization_callback", false),
 	KEY(listen, KEY_STRING, "127.0.0.1:8365", false),
+	KEY(metrics_listen, KEY_STRING, NULL, false),
 	KEY(broker, KEY_STRING, "/run/msgraph/broker.sock", false),
 	KEY(broker_users, KEY_STRING, NULL, false),
 	KEY(broker_mode, KEY_OCTAL, "0660", false),
 	KEY(store, KEY_STRING, "/var/lib/msgraph/accounts.sqlite", false),
 	KEY(store_mode, KEY_OCTAL, "0600", false),
-	KEY(store_password_file, KEY_STRING, NULL, false),
-	KEY(key_file, KEY_STRING, "/etc/msgraph/seal.key", false),
+	KEY(store_password_file, KEY_FILE, NULL, false),
+	KEY(key_file, KEY_FILE, "/etc/msgraph/seal.key", false),
 	KEY(features, KEY_STRING, "read send settings", false),
 	KEY(invitation_lifetime, KEY_SECS, "86400", false),
 	KEY(app_passwords, KEY_BOOL, "no", false),
 #undef KEY
 };
 #define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
+
+/* what a running daemon cannot change */
+static const char *const fixed_keys[] = {
+	"listen", "metrics_listen", "broker", "broker_users", "broker_mode",
+	"store", "store_mode", "store_password_file", "key_file"
+};
+
+static const struct config_key *config_key_find(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < KEY_COUNT; i++) {
+		if (strcmp(keys[i].name, name) == 0)
+			return &keys[i];
+	}
+	return NULL;
+}
 
 /* "where: what: detail"; what may be "". Heap. */
 static char *
@@ -82,6 +101,19 @@ static bool url_is_loopback(const char *url)
 			return true;
 	}
 	return false;
+}
+
+/* A file name, or the name of a credential that the service manager has put into
+   its directory: "LoadCredential=NAME:PATH" in the unit. Heap. */
+static char *config_file_name(const char *value)
+{
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	struct msnet_buf buf = { 0 };
+
+	if (value[0] == '/' || dir == NULL)
+		return msnet_strdup(value);
+	msnet_buf_printf(&buf, "%s/%s", dir, value);
+	return msnet_buf_steal(&buf);
 }
 
 /* Returns what is wrong with the value (static), or NULL. */
@@ -125,13 +157,18 @@ config_set(struct oauthd_config *config, const struct config_key *key,
 		*(bool *)field = strcmp(value, "yes") == 0;
 		return NULL;
 	case KEY_STRING:
+	case KEY_FILE:
 		break;
 	}
 	if (len == 0)
 		return "is empty";
+	free(*str);
+	if (key->type == KEY_FILE) {
+		*str = config_file_name(value);
+		return NULL;
+	}
 	while (key->type != KEY_STRING && value[len-1] == '/')
 		len--;
-	free(*str);
 	*str = msnet_strndup(value, len);
 	return NULL;
 }
@@ -152,7 +189,7 @@ static char *trim(char *str)
 static const char *config_line(struct oauthd_config *config, char *line)
 {
 	char *name = trim(line), *value;
-	size_t i;
+	const struct config_key *key;
 
 	if (*name == '\0' || *name == '#')
 		return NULL;
@@ -162,11 +199,9 @@ static const char *config_line(struct oauthd_config *config, char *line)
 	*value++ = '\0';
 	name = trim(name);
 	value = trim(value);
-	for (i = 0; i < KEY_COUNT; i++) {
-		if (strcmp(keys[i].name, name) == 0)
-			return config_set(config, &keys[i], value);
-	}
-	return "no such setting";
+	key = config_key_find(name);
+	return key == NULL ? "no such setting" :
+		config_set(config, key, value);
 }
 
 static int
@@ -370,13 +405,45 @@ int oauthd_config_read(const char *path, struct oauthd_config *config_r,
 	return 0;
 }
 
+static bool key_is_number(const struct config_key *key)
+{
+	return key->type == KEY_OCTAL || key->type == KEY_SECS;
+}
+
+const char *oauthd_config_keep_fixed(struct oauthd_config *config,
+				     struct oauthd_config *running)
+{
+	const char *changed = NULL;
+	size_t i;
+
+	for (i = 0; i < sizeof(fixed_keys) / sizeof(fixed_keys[0]); i++) {
+		const struct config_key *key = config_key_find(fixed_keys[i]);
+		void *fresh = (char *)config + key->offset;
+		void *old = (char *)running + key->offset;
+
+		if (key_is_number(key)) {
+			if (*(unsigned int *)fresh != *(unsigned int *)old)
+				changed = key->name;
+			*(unsigned int *)fresh = *(unsigned int *)old;
+		} else {
+			char *str = *(char **)fresh, *kept = *(char **)old;
+
+			if (str == NULL || kept == NULL ? str != kept :
+			    strcmp(str, kept) != 0)
+				changed = key->name;
+			free(str);
+			*(char **)fresh = msnet_strdup(kept);
+		}
+	}
+	return changed;
+}
+
 void oauthd_config_deinit(struct oauthd_config *config)
 {
 	size_t i;
 
 	for (i = 0; i < KEY_COUNT; i++) {
-		if (keys[i].type != KEY_OCTAL && keys[i].type != KEY_SECS &&
-		    keys[i].type != KEY_BOOL)
+		if (!key_is_number(&keys[i]) && keys[i].type != KEY_BOOL)
 			free(*(char **)((char *)config + keys[i].offset));
 	}
 	msnet_secret_free(&config->client_secret);

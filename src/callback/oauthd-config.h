@@ -25,6 +25,7 @@ struct oauthd_config {
 	char *public_url;		/* without slash at the end */
 	char *callback_path;
 	char *listen;			/* ADDRESS:PORT */
+	char *metrics_listen;		/* as listen, or a path */
 	char *broker;
 	char *broker_users;		/* names or uids, by spaces */
 	unsigned int broker_mode;
@@ -52,6 +53,11 @@ int oauthd_config_read(const char *path, struct oauthd_config *config_r,
 int oauthd_config_reload_secret(struct oauthd_config *config, char **error_r);
 /* Is that file another one than was read last? */
 bool oauthd_config_secret_has_changed(const struct oauthd_config *config);
+/* running is in use, config is to follow it: what cannot change while the daemon
+   runs is taken over. Returns the name of such a setting that differs (static),
+   or NULL. */
+const char *oauthd_config_keep_fixed(struct oauthd_config *config,
+				     struct oauthd_config *running);
 void oauthd_config_deinit(struct oauthd_config *config);
 
 #endif

@@ -1,16 +1,15 @@
 #include "oauthd-httpd.h"
 #include "oauthd-links.h"
+#include "oauthd-listen.h"
+#include "oauthd-metrics.h"
 #include "oauthd-pages.h"
 #include "oauthd.h"
 #include "msnet-buf.h"
 #include "msnet-secret.h"
 
-#include <errno.h>
 #include <microhttpd.h>
-#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 /* a thread is busy while a code is redeemed, which may take the login host and
@@ -41,6 +40,7 @@ static const char *const field_names[FIELD_COUNT] = {
 };
 
 struct httpd_request {
+	const char *page;		/* for the metrics; static */
 	struct MHD_PostProcessor *post;
 	struct msnet_buf fields[FIELD_COUNT];
 	bool too_big, repeated;
@@ -211,6 +211,20 @@ httpd_admin_returned(struct oauthd *oauthd, struct MHD_Connection *conn,
 	return httpd_send_page(conn, &page);
 }
 
+static void
+httpd_log_end(struct oauthd *oauthd, const struct oauthd_link_end *end)
+{
+	const char *result = oauthd_link_result_name(end->result);
+
+	oauthd_metrics_link(oauthd->metrics, result, &end->fail);
+	if (end->fail.message[0] != '\0')
+		oauthd_event_failure("link_failed", end->address, &end->fail);
+	else
+		oauthd_event(end->result == OAUTHD_LINK_OK ? "linked" :
+			     "link_failed", "account", end->address,
+			     "result", result, NULL);
+}
+
 static enum MHD_Result
 httpd_finish_link(struct oauthd *oauthd, struct MHD_Connection *conn,
 		  const struct httpd_request *req)
@@ -228,10 +242,7 @@ httpd_finish_link(struct oauthd *oauthd, struct MHD_Connection *conn,
 	if (httpd_field(conn, req, FIELD_ADMIN_CONSENT) != NULL)
 		return httpd_admin_returned(oauthd, conn, req);
 	oauthd_links_finish(oauthd->links, &cb, &end);
-	if (end.result == OAUTHD_LINK_OK)
-		oauthd_log("an account was linked");
-	else if (end.fail.message[0] != '\0')
-		oauthd_log("linking an account failed: %s", end.fail.message);
+	httpd_log_end(oauthd, &end);
 	return httpd_send_end(conn, &end, 0);
 }
 
@@ -291,11 +302,12 @@ httpd_send_error(struct MHD_Connection *conn, unsigned int status)
 static enum MHD_Result
 httpd_route(struct oauthd *oauthd, struct MHD_Connection *conn,
 	    const char *path, const char *method,
-	    const struct httpd_request *req)
+	    struct httpd_request *req)
 {
 	bool is_get = strcmp(method, MHD_HTTP_METHOD_GET) == 0;
 
 	if (httpd_path_is(oauthd, path, oauthd->config.callback_path)) {
+		req->page = "callback";
 		if (!is_get && req->post == NULL)
 			return httpd_send_error(conn,
 				MHD_HTTP_METHOD_NOT_ALLOWED);
@@ -304,6 +316,7 @@ httpd_route(struct oauthd *oauthd, struct MHD_Connection *conn,
 		return httpd_finish_link(oauthd, conn, req);
 	}
 	if (httpd_path_is(oauthd, path, "/start")) {
+		req->page = "start";
 		if (!is_get && req->post == NULL)
 			return httpd_send_error(conn,
 				MHD_HTTP_METHOD_NOT_ALLOWED);
@@ -324,6 +337,8 @@ httpd_handle(void *cls, struct MHD_Connection *conn, const char *path,
 
 	if (req == NULL) {
 		*req_cls = req = msnet_malloc(sizeof(*req));
+		req->page = "other";
+		oauthd_metrics_request_begin(httpd->oauthd->metrics);
 		if (strcmp(method, MHD_HTTP_METHOD_POST) == 0) {
 			req->post = MHD_create_post_processor(conn, 4096,
 				httpd_post_field, req);
@@ -345,11 +360,18 @@ static void
 httpd_completed(void *cls, struct MHD_Connection *conn, void **req_cls,
 		enum MHD_RequestTerminationCode code)
 {
+	struct oauthd_httpd *httpd = cls;
 	struct httpd_request *req = *req_cls;
+	const union MHD_ConnectionInfo *info;
 	unsigned int i;
 
 	if (req == NULL)
 		return;
+	/* 0: it never came to an answer */
+	info = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_HTTP_STATUS);
+	oauthd_metrics_request_end(httpd->oauthd->metrics, req->page,
+		code == MHD_REQUEST_TERMINATED_COMPLETED_OK && info != NULL ?
+		info->http_status : 0);
 	if (req->post != NULL)
 		(void)MHD_destroy_post_processor(req->post);
 	for (i = 0; i < FIELD_COUNT; i++) {
@@ -362,60 +384,12 @@ httpd_completed(void *cls, struct MHD_Connection *conn, void **req_cls,
 	*req_cls = NULL;
 }
 
-/* Returns a listening socket for "address:port", or -1 and a heap text. */
-static int httpd_listen(const char *address, char **error_r)
-{
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
-		.ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *ai = NULL;
-	struct msnet_buf buf = { 0 };
-	const char *colon = strrchr(address, ':'), *host_start = address;
-	const char *reason = NULL;
-	char *host;
-	size_t host_len;
-	int fd = -1, ret, on = 1;
-
-	if (colon == NULL) {
-		msnet_buf_printf(&buf, "listen = %s: must be ADDRESS:PORT",
-				 address);
-		*error_r = msnet_buf_steal(&buf);
-		return -1;
-	}
-	host_len = (size_t)(colon - address);
-	if (host_len >= 2 && address[0] == '[' && colon[-1] == ']') {
-		host_start++;
-		host_len -= 2;
-	}
-	host = msnet_strndup(host_start, host_len);
-	ret = getaddrinfo(host, colon + 1, &hints, &ai);
-	if (ret != 0)
-		reason = gai_strerror(ret);
-	else {
-		fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		if (fd == -1 ||
-		    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on,
-			       sizeof(on)) < 0 ||
-		    bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 ||
-		    listen(fd, SOMAXCONN) < 0)
-			reason = strerror(errno);
-		freeaddrinfo(ai);
-	}
-	free(host);
-	if (reason != NULL) {
-		msnet_buf_printf(&buf, "listen = %s: %s", address, reason);
-		*error_r = msnet_buf_steal(&buf);
-		if (fd != -1)
-			(void)close(fd);
-		return -1;
-	}
-	return fd;
-}
-
 struct oauthd_httpd *oauthd_httpd_start(struct oauthd *oauthd, char **error_r)
 {
 	struct oauthd_httpd *httpd;
 	int fd;
 
-	fd = httpd_listen(oauthd->config.listen, error_r);
+	fd = oauthd_listen("listen", oauthd->config.listen, error_r);
 	if (fd == -1)
 		return NULL;
 	httpd = msnet_malloc(sizeof(*httpd));
@@ -430,7 +404,7 @@ struct oauthd_httpd *oauthd_httpd_start(struct oauthd *oauthd, char **error_r)
 		(unsigned int)HTTPD_TIMEOUT_SECS,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		(size_t)HTTPD_MEMORY_PER_CONNECTION,
-		MHD_OPTION_NOTIFY_COMPLETED, httpd_completed, NULL,
+		MHD_OPTION_NOTIFY_COMPLETED, httpd_completed, httpd,
 		MHD_OPTION_END);
 	if (httpd->daemon == NULL) {
 		*error_r = msnet_strdup("the HTTP server cannot be started");

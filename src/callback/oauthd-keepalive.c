@@ -56,7 +56,7 @@ void oauthd_keep_alive(struct oauthd *oauthd)
 		return;
 	if (mstoken_refresher_get(oauthd->refresher, address, NULL, &token,
 				  &expires_in, &fail) < 0)
-		oauthd_log("renewing an unused account: %s", fail.message);
+		oauthd_event_failure("keep_alive_failed", address, &fail);
 	else
 		msnet_secret_free(&token);
 	free(address);

@@ -50,6 +50,16 @@ struct oauthd_links {
 	struct link_relink *relinks;
 };
 
+const char *oauthd_link_result_name(enum oauthd_link_result result)
+{
+	static const char *const names[] = {
+		"ok", "no_invitation", "no_state", "refused", "needs_consent",
+		"wrong_account", "failed"
+	};
+
+	return names[result];
+}
+
 struct oauthd_links *oauthd_links_create(struct oauthd *oauthd)
 {
 	struct oauthd_links *links = msnet_malloc(sizeof(*links));
@@ -116,9 +126,10 @@ int oauthd_links_invite(struct oauthd_links *links, const char *address,
 	ret = mstoken_store_invite(links->oauthd->store, secret, address,
 		(int64_t)time(NULL) +
 		links->oauthd->config.invitation_lifetime);
-	if (ret > 0)
+	if (ret > 0) {
 		*url_r = invitation_url(links, secret);
-	else
+		oauthd_event("invited", "account", address, NULL);
+	} else
 		oauthd_log("invitation not stored: %s",
 			   mstoken_store_error(links->oauthd->store));
 	msnet_secret_free(&secret);

@@ -25,6 +25,9 @@ enum oauthd_link_result {
 	OAUTHD_LINK_FAILED
 };
 
+/* "ok", "no_invitation", ... */
+const char *oauthd_link_result_name(enum oauthd_link_result result);
+
 struct oauthd_links *oauthd_links_create(struct oauthd *oauthd);
 void oauthd_links_destroy(struct oauthd_links **links);
 

@@ -11,23 +11,41 @@
 
 struct msnet_transport;
 struct oauthd_links;
+struct oauthd_metrics;
 
 struct oauthd {
+	const char *config_path;
+	/* Replaced at SIGHUP. Threads read its strings without a lock: those of
+	   before stay in retired until the end. */
 	struct oauthd_config config;
-	/* guards config.client_id and config.client_secret, which are read
-	   again when their file changes, and at SIGHUP */
+	struct oauthd_retired_config *retired;
+	/* guards config.client_id and config.client_secret, which are also read
+	   again when their file changes */
 	pthread_rwlock_t config_lock;
 	struct mstoken_seal *seal;
 	struct mstoken_store *store;
 	struct mstoken_refresher *refresher;
 	struct oauthd_links *links;
+	struct oauthd_metrics *metrics;
 };
 
 /* How long the login host and Graph may take. */
 #define OAUTHD_TIMEOUT_MSECS 20000
 
-/* One line to stderr. */
+/* One line to stderr: event=NAME and pairs of key and value, ended by NULL. A
+   pair whose value is NULL is left out. No secret may be among them. */
+void oauthd_event(const char *event, ...) __attribute__((sentinel));
+/* What went wrong with an account. */
+void oauthd_event_failure(const char *event, const char *account,
+			  const struct mstoken_failure *fail);
+/* event=notice message="..." */
 void oauthd_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Read the configuration again; a broken one changes nothing. */
+void oauthd_reload(struct oauthd *oauthd);
+/* Read only client id and secret again. */
+void oauthd_reload_secret(struct oauthd *oauthd);
+void oauthd_free_config(struct oauthd *oauthd);
 
 /* A transport for the calling thread; the caller destroys it. */
 struct msnet_transport *oauthd_transport_create(void *oauthd);

@@ -10,10 +10,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-void oauthd_log(const char *fmt, ...)
-{
-}
-
 struct msnet_transport *oauthd_transport_create(void *context)
 {
 	abort();

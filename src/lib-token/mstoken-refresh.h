@@ -20,6 +20,10 @@ struct mstoken_refresher_settings {
 	   until app_release(). */
 	void (*app_get)(void *context, struct mstoken_app *app_r);
 	void (*app_release)(void *context, struct mstoken_app *app);
+	/* A request to the login host has come to its end; fail is NULL if it
+	   went well. */
+	void (*renewed)(void *context, const char *address,
+			const struct mstoken_failure *fail);
 	/* One line for the administrator. */
 	void (*warn)(void *context, const char *message);
 	void *context;

@@ -141,6 +141,9 @@ renew_request(struct mstoken_refresher *refresher,
 				   set->timeout_msecs, grant_r, fail);
 	msnet_transport_destroy(&transport);
 	set->app_release(set->context, &app);
+	if (set->renewed != NULL)
+		set->renewed(set->context, account->address,
+			     ret < 0 ? fail : NULL);
 	/* A network failure is no verdict on the account: it replaces none. */
 	if (ret < 0 && (fail->state != MSTOKEN_STATE_UNREACHABLE ||
 			account->state == MSTOKEN_STATE_OK)) {
