@@ -93,7 +93,7 @@ def test_abi(suite, debs):
 
 def configure_daemon(system, rig):
     system.run(f"cp {rig.file('ca', 'ca.pem')} /etc/msgraph/ca.pem\n"
-               f"install -o msgraph -m 600 {rig.file('secret')} "
+               f"install -m 600 {rig.file('secret')} "
                "/etc/msgraph/client-secret")
     edit(system, "/etc/msgraph/msgraph-oauthd.conf", {
         "client_id": CLIENT_ID, "broker_users": "vmail",
@@ -124,7 +124,6 @@ userdb {name}{{
 }}
 ssl = no
 log_path = {rig.file("dovecot.log")}
-mail_access_groups = msgraph
 first_valid_uid = {MAIL_UID}
 service imap-login {{
  inet_listener imap {{
@@ -138,6 +137,22 @@ service anvil {{
  chroot =
 }}
 END""")
+
+
+def start_daemon(system, rig):
+    """What systemd does by our unit"""
+    rig.write("oauthd.out", "")
+    system.run(f"""
+install -d -o msgraph -g msgraph -m 755 /run/msgraph
+install -d -o msgraph -g msgraph -m 750 /var/lib/msgraph
+install -d -o msgraph -m 700 /run/credentials
+install -o msgraph -m 400 /etc/msgraph/seal.key /etc/msgraph/client-secret \\
+    /run/credentials
+CREDENTIALS_DIRECTORY=/run/credentials setpriv --reuid msgraph \\
+    --regid msgraph --clear-groups msgraph-oauthd --config \\
+    /etc/msgraph/msgraph-oauthd.conf > {rig.file('oauthd.out')} 2>&1 &
+daemon=$!""")
+    wait_for("oauthd", lambda: "ready" in rig.output("oauthd"))
 
 
 def install(system, debs):
@@ -161,12 +176,7 @@ def test_log_in(suite, system, debs, rig):
 
     configure_daemon(system, rig)
     configure_dovecot(system, rig, suite)
-    # what systemd's unit does
-    system.run("install -d -o msgraph -g msgraph -m 755 /run/msgraph")
-    rig.write("oauthd.out", "")
-    system.run("setpriv --reuid msgraph --regid msgraph --clear-groups "
-               f"msgraph-oauthd > {rig.file('oauthd.out')} 2>&1 & daemon=$!")
-    wait_for("oauthd", lambda: "ready" in rig.output("oauthd"))
+    start_daemon(system, rig)
     url = system.run(f"msgraphctl link {USER}").strip()
     status, page = Browser(rig.context).follow(url, USER)
     assert status == 200 and "linked" in page, page
@@ -182,7 +192,7 @@ def test_log_in(suite, system, debs, rig):
     log = rig.file("dovecot.log")
     assert "Error" not in open(log, encoding="utf-8").read()
 
-    system.run("doveadm stop\nkill $daemon; wait $daemon\nrm -r /srv/vmail\n"
+    system.run("doveadm stop\nkill $daemon; wait $daemon\nrm -r /srv/vmail /run/credentials\n"
                "userdel vmail; rm -f /etc/dovecot/users /etc/dovecot/local.conf")
     purge(system)
     assert system.run("getent passwd msgraph", fails=True) == ""
