@@ -81,6 +81,7 @@ userdb passwd-file {{
 """
 COMMON = """
 imap_fetch_failure = no-after
+mail_max_userip_connections = 100
 mail_plugin_dir = {path}/modules
 base_dir = {path}/run
 state_dir = {path}/run

@@ -213,6 +213,7 @@ def get_log(sim, data):
 
 def clear_log(sim, data):
     sim.log.clear()
+    sim.limits.most.clear()
     return {}
 
 

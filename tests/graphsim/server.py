@@ -1,7 +1,6 @@
 """HTTP: turns aiohttp requests into wire.Request and answers back."""
 
 import asyncio
-import gzip
 import json
 import re
 import time
@@ -28,9 +27,9 @@ def _batched(sim, req):
 
 
 async def _admitted(sim, req, inner):
-    """What is within the limits: takes its time, then the answer."""
-    if sim.latency:
-        await asyncio.sleep(sim.latency)
+    """What is within the limits: the effect, and the answer after the latency,
+    in which all that is done for it counts."""
+    due = asyncio.get_running_loop().time() + sim.latency
     # two writers at a time: the second one meets another change key
     busy = req.method == "PATCH" and req.path in sim.patching
     if req.method == "PATCH":
@@ -41,7 +40,10 @@ async def _admitted(sim, req, inner):
             raise Error(412, "ErrorIrresolvableConflict", "The send or "
                         "update operation could not be performed.")
         answer = _batched(sim, req) if inner else sim.run(req)
-        await asyncio.sleep(sim.faults.delay(req, "after"))
+        if "gzip" in req.headers.get("accept-encoding", ""):
+            answer.compress()
+        due += sim.faults.delay(req, "after")
+        await asyncio.sleep(due - asyncio.get_running_loop().time())
         return answer
     finally:
         if not busy:
@@ -91,8 +93,8 @@ async def _send(http, req, answer):
     if req is not None and req.path.endswith("/$value") and \
             req.sim.switches["value_length"] == "no":
         return await _chunked(http, answer)
-    if len(body) > 500 and "gzip" in http.headers.get("Accept-Encoding", ""):
-        body = gzip.compress(body, 1)
+    if answer.compressed is not None:
+        body = answer.compressed
         headers["Content-Encoding"] = "gzip"
         headers["Vary"] = "Accept-Encoding"
     return web.Response(status=answer.status, headers=headers, body=body)

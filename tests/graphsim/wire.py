@@ -1,5 +1,6 @@
 """Requests and answers between the HTTP layer, $batch and the handlers."""
 
+import gzip
 import json
 import re
 import time
@@ -72,6 +73,11 @@ class Response:
                 "odata.streaming=true;IEEE754Compatible=false;charset=utf-8")
         else:
             self.body = body or b""
+        self.compressed = None        # the body by gzip
+
+    def compress(self):
+        if len(self.body) > 500:
+            self.compressed = gzip.compress(self.body, 1)
 
 
 def error_response(err, request_id):
