@@ -175,7 +175,7 @@ bool msgraph_pending_equals(const struct msgraph_pending *a,
 
 /* Expunges are looked at and carried out so many at a time, so that those
    that are done count when the time is over. */
-#define EXPUNGE_CHUNK 200
+#define EXPUNGE_CHUNK 400
 
 struct push {
 	const struct msgraph_sync_env *env;

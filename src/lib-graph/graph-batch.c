@@ -17,10 +17,10 @@
 /* rounds for inner requests that are refused for the moment */
 #define BATCH_ROUNDS_MAX 8
 #define BATCH_WAIT_MSECS 500
-/* 0x1080 that belongs to 0x1081 */
-#define ICON_REPLIED 261
-#define ICON_FORWARDED 262
-#define ICON_NONE 256
+/* From so many operations on the parts of a batch are chained: less than that
+   is done sooner by batches whose parts run in parallel. */
+#define BATCH_CHAIN_MIN (2 * BATCH_MAX + 1)
+#define STATUS_FAILED_DEPENDENCY 424
 
 enum batch_op_type {
 	BATCH_GET, BATCH_GET_PARENT, BATCH_PATCH, BATCH_MOVE, BATCH_COPY,
@@ -34,6 +34,8 @@ struct batch_op {
 	bool done;
 	/* sent at least once without a known outcome */
 	bool uncertain;
+	/* not carried out, because the one before it in the chain failed */
+	bool skipped;
 	unsigned int tries;
 	struct graph_message *message;
 	struct graph_batch_result result;
@@ -185,90 +187,6 @@ unsigned int graph_batch_patch(struct graph_batch *batch, const char *id,
 }
 
 /*
- * Patch as JSON
- */
-
-static void add_key(struct msnet_buf *buf, const char *key)
-{
-	if (buf->data[buf->used - 1] != '{')
-		msnet_buf_add(buf, ",");
-	msnet_buf_printf(buf, "\"%s\":", key);
-}
-
-void graph_patch_add_property(struct msnet_buf *buf, const char *id,
-			      const char *value)
-{
-	if (buf->data[buf->used - 1] != '[')
-		msnet_buf_add(buf, ",");
-	msnet_buf_add(buf, "{\"id\":");
-	graph_json_add_string(buf, id);
-	msnet_buf_add(buf, ",\"value\":");
-	graph_json_add_string(buf, value);
-	msnet_buf_add(buf, "}");
-}
-
-void graph_patch_add_properties(const struct graph_patch *patch,
-				struct msnet_buf *buf)
-{
-	char number[16];
-
-	if (patch->verb != GRAPH_VERB_UNKNOWN) {
-		snprintf(number, sizeof(number), "%d", (int)patch->verb);
-		graph_patch_add_property(buf, GRAPH_PROP_VERB, number);
-		snprintf(number, sizeof(number), "%d",
-			 patch->verb == GRAPH_VERB_NONE ? ICON_NONE :
-			 patch->verb == GRAPH_VERB_FORWARDED ?
-			 ICON_FORWARDED : ICON_REPLIED);
-		graph_patch_add_property(buf, GRAPH_PROP_ICON, number);
-	}
-	if (patch->imap_deleted >= 0) {
-		graph_patch_add_property(buf, GRAPH_PROP_IMAP_DELETED,
-					 patch->imap_deleted > 0 ? "1" : "0");
-	}
-}
-
-void graph_patch_add_fields(const struct graph_patch *patch,
-			    struct msnet_buf *buf)
-{
-	static const char *const statuses[] = {
-		"notFlagged", "flagged", "complete"
-	};
-	const char *const *p;
-
-	if (patch->is_read >= 0) {
-		add_key(buf, "isRead");
-		msnet_buf_add(buf, patch->is_read > 0 ? "true" : "false");
-	}
-	if (patch->flag != GRAPH_FLAG_UNKNOWN) {
-		add_key(buf, "flag");
-		msnet_buf_printf(buf, "{\"flagStatus\":\"%s\"}",
-				 statuses[patch->flag]);
-	}
-	if (patch->categories != NULL) {
-		add_key(buf, "categories");
-		msnet_buf_add(buf, "[");
-		for (p = patch->categories; *p != NULL; p++) {
-			if (p != patch->categories)
-				msnet_buf_add(buf, ",");
-			graph_json_add_string(buf, *p);
-		}
-		msnet_buf_add(buf, "]");
-	}
-}
-
-void graph_patch_add_json(const struct graph_patch *patch,
-			  struct msnet_buf *buf)
-{
-	graph_patch_add_fields(patch, buf);
-	if (patch->verb != GRAPH_VERB_UNKNOWN || patch->imap_deleted >= 0) {
-		add_key(buf, "singleValueExtendedProperties");
-		msnet_buf_add(buf, "[");
-		graph_patch_add_properties(patch, buf);
-		msnet_buf_add(buf, "]");
-	}
-}
-
-/*
  * Sending
  */
 
@@ -285,8 +203,9 @@ static void op_path(struct graph_batch *batch, const struct batch_op *op,
 	}
 }
 
+/* after: the operation that it waits for, or NULL */
 static void batch_add_request(struct graph_batch *batch, unsigned int number,
-			      struct msnet_buf *body)
+			      const unsigned int *after, struct msnet_buf *body)
 {
 	const struct batch_op *op = &batch->ops[number];
 	struct msnet_buf path = { 0 };
@@ -304,6 +223,8 @@ static void batch_add_request(struct graph_batch *batch, unsigned int number,
 		",\"Content-Type\":\"application/json\"");
 	if (op->body != NULL)
 		msnet_buf_printf(body, ",\"body\":%s", op->body);
+	if (after != NULL)
+		msnet_buf_printf(body, ",\"dependsOn\":[\"%u\"]", *after);
 	msnet_buf_add(body, "}");
 }
 
@@ -343,7 +264,9 @@ static void op_refuse(struct batch_op *op)
 	const struct graph_failure *fail = &op->result.failure;
 
 	op->tries++;
-	if (fail->error == GRAPH_ERROR_CONFLICT)
+	if (op->skipped)
+		op->done = false;	/* nor has that, see batch_round() */
+	else if (fail->error == GRAPH_ERROR_CONFLICT)
 		op->done = op->tries >= 3;
 	else if (fail->error == GRAPH_ERROR_THROTTLED)
 		op->done = false;	/* it has had no effect */
@@ -371,6 +294,7 @@ op_answered(struct batch_op *op, int status, struct json_object *body,
 		op_succeed(op, body);
 		return;
 	}
+	op->skipped = status == STATUS_FAILED_DEPENDENCY;
 	graph_failure_from_parts(&op->result.failure, op_types[op->type].what,
 				 status, text, retry_after, false);
 	op_refuse(op);
@@ -479,42 +403,110 @@ static bool batch_is_missing(const struct graph_failure *fail)
 		fail->status == 501;
 }
 
-static int batch_send(struct graph_batch *batch, const unsigned int *numbers,
-		      unsigned int count, struct graph_failure *fail_r)
+/*
+ * Many batches at a time
+ */
+
+/* Batches that are on their way or wait for a slot; more would only take
+   memory. */
+#define BATCH_QUEUE_MAX (2 * GRAPH_SLOTS)
+
+struct batch_round {
+	struct graph_batch *batch;
+	/* the next operation to look at */
+	unsigned int pos;
+	unsigned int running;
+	/* each batch one after the other within itself, so that it takes one
+	   slot and several can run; else its parts run in parallel */
+	bool chained;
+	/* no use in going on */
+	bool failed, done;
+	struct graph_failure fail;
+};
+
+struct batch_part {
+	struct batch_round *round;
+	unsigned int numbers[BATCH_MAX], count;
+};
+
+static void round_fill(struct batch_round *round);
+
+static void part_done(void *context, const struct graph_failure *failure,
+		      struct msnet_response *resp)
 {
+	struct batch_part *part = context;
+	struct batch_round *round = part->round;
+	struct graph_batch *batch = round->batch;
+
+	if (failure->error == GRAPH_OK) {
+		batch_take_answer(batch, resp, part->numbers, part->count);
+	} else if (batch_is_missing(failure)) {
+		*graph_client_no_batch(batch->client) = true;
+	} else if (batch_take_failure(batch, failure, part->numbers,
+				      part->count) && !round->failed) {
+		round->failed = true;
+		round->fail = *failure;
+	}
+	if (resp != NULL)
+		msnet_response_free(&resp);
+	free(part);
+	round->running--;
+	round_fill(round);
+	round->done = round->running == 0;
+}
+
+static void part_start(struct batch_part *part)
+{
+	struct graph_batch *batch = part->round->batch;
+	bool chained = part->round->chained;
 	struct msnet_buf body = { 0 };
 	struct graph_call_spec spec = {
 		.what = "change messages", .method = "POST", .path = "/$batch",
 		.content_type = "application/json",
-		.weight = count < GRAPH_SLOTS ? count : GRAPH_SLOTS,
-		.ok = { 200 },
+		.weight = chained ? 1 : part->count < GRAPH_SLOTS ?
+			part->count : GRAPH_SLOTS,
+		.idempotent = true, .chained = chained,
+		.requests = part->count, .ok = { 200 },
 	};
-	struct msnet_response *resp;
 	unsigned int i;
-	int ret;
 
-	spec.idempotent = true;
 	msnet_buf_add(&body, "{\"requests\":[");
-	for (i = 0; i < count; i++) {
-		if (!op_types[batch->ops[numbers[i]].type].idempotent)
+	for (i = 0; i < part->count; i++) {
+		if (!op_types[batch->ops[part->numbers[i]].type].idempotent)
 			spec.idempotent = false;
-		batch_add_request(batch, numbers[i], &body);
+		batch_add_request(batch, part->numbers[i],
+				  chained && i > 0 ? &part->numbers[i - 1] :
+				  NULL, &body);
 	}
 	msnet_buf_add(&body, "]}");
 	spec.body = body.data;
 	spec.body_size = body.used;
-	ret = graph_call_run(batch->client, &spec, &resp, fail_r);
+	(void)graph_call_start(batch->client, &spec, part_done, part);
 	msnet_buf_free(&body);
-	if (ret == 0) {
-		batch_take_answer(batch, resp, numbers, count);
-		msnet_response_free(&resp);
-		return 0;
+}
+
+/* Keep some on their way while there is something left to send. */
+static void round_fill(struct batch_round *round)
+{
+	struct graph_batch *batch = round->batch;
+	struct batch_part *part;
+
+	while (round->running < BATCH_QUEUE_MAX && !round->failed &&
+	       !*graph_client_no_batch(batch->client)) {
+		part = msnet_malloc(sizeof(*part));
+		part->round = round;
+		for (; round->pos < batch->count && part->count < BATCH_MAX;
+		     round->pos++) {
+			if (!batch->ops[round->pos].done)
+				part->numbers[part->count++] = round->pos;
+		}
+		if (part->count == 0) {
+			free(part);
+			return;
+		}
+		round->running++;
+		part_start(part);
 	}
-	if (batch_is_missing(fail_r)) {
-		*graph_client_no_batch(batch->client) = true;
-		return 0;
-	}
-	return batch_take_failure(batch, fail_r, numbers, count) ? -1 : 0;
 }
 
 /*
@@ -631,8 +623,7 @@ static void batch_settle_moves(struct graph_batch *batch)
  * Rounds
  */
 
-/* Send everything that is not done, once. -1: no use in going on. */
-static int batch_round(struct graph_batch *batch, struct graph_failure *fail_r)
+static void batch_send_all_singly(struct graph_batch *batch)
 {
 	unsigned int numbers[BATCH_MAX], count = 0, i;
 
@@ -641,14 +632,33 @@ static int batch_round(struct graph_batch *batch, struct graph_failure *fail_r)
 			numbers[count++] = i;
 		if (count == 0 || (count < BATCH_MAX && i < batch->count))
 			continue;
-		if (!*graph_client_no_batch(batch->client) &&
-		    batch_send(batch, numbers, count, fail_r) < 0)
-			return -1;
-		if (*graph_client_no_batch(batch->client))
-			batch_send_singly(batch, numbers, count);
+		batch_send_singly(batch, numbers, count);
 		count = 0;
 	}
-	return 0;
+}
+
+/* Send everything that is not done, once. What a chain has left out is sent in
+   parallel the next time, so that one that fails does not hold up the others
+   again. -1: no use in going on. */
+static int batch_round(struct graph_batch *batch, bool first,
+		       struct graph_failure *fail_r)
+{
+	struct batch_round round = {
+		.batch = batch,
+		.chained = first && batch->count >= BATCH_CHAIN_MIN &&
+			!*graph_client_no_chains(batch->client),
+	};
+	unsigned int i;
+
+	for (i = 0; i < batch->count; i++)
+		batch->ops[i].skipped = false;
+	round_fill(&round);
+	if (round.running > 0)
+		graph_client_run(batch->client, &round.done);
+	if (*graph_client_no_batch(batch->client))
+		batch_send_all_singly(batch);
+	*fail_r = round.fail;
+	return round.failed ? -1 : 0;
 }
 
 /* Longest wait that an unfinished operation asks for; 0 = all are done. */
@@ -661,6 +671,11 @@ static unsigned int batch_wait(const struct graph_batch *batch)
 
 		if (op->done)
 			continue;
+		if (op->skipped) {
+			if (wait == 0)
+				wait = 1;
+			continue;
+		}
 		if (wait < BATCH_WAIT_MSECS)
 			wait = op->result.failure.error ==
 				GRAPH_ERROR_CONFLICT ? 100 : BATCH_WAIT_MSECS;
@@ -673,9 +688,10 @@ static unsigned int batch_wait(const struct graph_batch *batch)
 int graph_batch_run(struct graph_batch *batch, struct graph_failure *fail_r)
 {
 	unsigned int i, wait;
+	bool first = true;
 
-	memset(fail_r, 0, sizeof(*fail_r));
-	while (batch_round(batch, fail_r) == 0) {
+	while (batch_round(batch, first, fail_r) == 0) {
+		first = false;
 		wait = batch_wait(batch);
 		if (wait == 0)
 			return 0;

@@ -38,6 +38,10 @@ struct graph_call_spec {
 	int sink_fd;
 	unsigned int page_size;		/* Prefer: odata.maxpagesize, 0 = no */
 	unsigned int weight;		/* slots; 0 = 1 */
+	unsigned int requests;		/* that it counts for; 0 = 1 */
+	/* a batch whose parts run one after the other, so it takes one slot; if
+	   the service counts it for more, that is found out */
+	bool chained;
 	bool idempotent;
 	bool item_is_folder;
 	bool no_token;			/* pre-authenticated upload URL */
@@ -68,5 +72,7 @@ void graph_client_run(struct graph_client *client, const bool *done);
 const char *graph_client_base_url(const struct graph_client *client);
 enum graph_expand_mode *graph_client_expand_mode(struct graph_client *client);
 bool *graph_client_no_batch(struct graph_client *client);
+/* The service takes a chained batch for one of four parts in parallel. */
+bool *graph_client_no_chains(struct graph_client *client);
 
 #endif

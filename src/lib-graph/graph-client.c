@@ -49,7 +49,7 @@ struct graph_client {
 	unsigned int request_count;
 	char *rejected_token;
 	enum graph_expand_mode expand_mode;
-	bool no_batch;
+	bool no_batch, no_chains;
 };
 
 static int64_t now_monotonic(void)
@@ -134,6 +134,11 @@ enum graph_expand_mode *graph_client_expand_mode(struct graph_client *client)
 bool *graph_client_no_batch(struct graph_client *client)
 {
 	return &client->no_batch;
+}
+
+bool *graph_client_no_chains(struct graph_client *client)
+{
+	return &client->no_chains;
 }
 
 /*
@@ -273,6 +278,10 @@ static void call_failed(struct graph_call *call, struct msnet_response *resp)
 	struct graph_retry_verdict verdict = graph_retry_decide(&input);
 
 	msnet_response_free(&resp);
+	if (call->spec.chained && call->last.error == GRAPH_ERROR_THROTTLED) {
+		client->no_chains = true;
+		call->spec.weight = GRAPH_SLOTS;
+	}
 	if (verdict.hold_msecs > 0)
 		graph_slots_hold(client->slots,
 				 now_wall() + verdict.hold_msecs);

@@ -475,6 +475,90 @@ static void test_batch(void)
 	end(&client);
 }
 
+/* Answers to the operations first..last of a batch: 200 up to the one before
+   bad, which is gone, then 424. */
+static char *chain_answer(unsigned int first, unsigned int last,
+			  unsigned int bad)
+{
+	struct msnet_buf buf = { 0 };
+	unsigned int i;
+
+	msnet_buf_add(&buf, "{\"responses\":[");
+	for (i = first; i <= last; i++) {
+		msnet_buf_printf(&buf, "%s{\"id\":\"%u\",\"status\":%d}",
+				 i == first ? "" : ",", i,
+				 i < bad ? 200 : i == bad ? 404 : 424);
+	}
+	msnet_buf_add(&buf, "]}");
+	return msnet_buf_steal(&buf);
+}
+
+/* Many operations: several batches at a time, each a chain. What the first
+   chain leaves out after a failure comes once more, in parallel. */
+static void test_batch_chains(void)
+{
+	char *bodies[] = { chain_answer(0, 19, 4), chain_answer(20, 39, 99),
+		chain_answer(40, 44, 99), chain_answer(5, 19, 99) };
+	struct step steps[] = {
+		{ 0, 200, NULL, bodies[0], NULL },
+		{ 0, 200, NULL, bodies[1], NULL },
+		{ 0, 200, NULL, bodies[2], NULL },
+		{ 0, 200, NULL, bodies[3], NULL } };
+	struct graph_failure fail;
+	struct graph_client *client = BEGIN(steps);
+	struct graph_batch *batch = graph_batch_init(client);
+	unsigned int i;
+
+	for (i = 0; i < 45; i++)
+		graph_batch_delete(batch, "x");
+	T_CHECK(graph_batch_run(batch, &fail) == 0);
+	T_CHECK(max_parallel == 3);
+	for (i = 0; i < 45; i++) {
+		T_CHECK(graph_batch_result(batch, i)->failure.error ==
+			(i == 4 ? GRAPH_ERROR_NOT_FOUND : GRAPH_OK));
+	}
+	T_CHECK(count_sent("\"dependsOn\":[\"0\"]") == 1);
+	T_CHECK(count_sent("dependsOn") == 19 + 19 + 4);
+	T_CHECK(count_sent("\"id\":\"4\"") == 1);
+	T_CHECK(count_sent("\"id\":\"5\"") == 2);
+	graph_batch_deinit(&batch);
+	end(&client);
+	for (i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++)
+		free(bodies[i]);
+}
+
+/* A service that counts a chain for four: one at a time from then on. */
+static void test_batch_no_chains(void)
+{
+	char *bodies[] = { chain_answer(0, 19, 99), chain_answer(20, 39, 99),
+		chain_answer(40, 44, 99) };
+	struct step steps[] = {
+		{ 0, 200, NULL, bodies[0], NULL },
+		{ 0, 429, "0.05", "", NULL },
+		{ 0, 200, NULL, bodies[2], NULL },
+		{ 0, 200, NULL, bodies[1], NULL },
+		{ 0, 200, NULL, bodies[0], NULL },
+		{ 0, 200, NULL, bodies[1], NULL },
+		{ 0, 200, NULL, bodies[2], NULL } };
+	struct graph_failure fail;
+	struct graph_client *client = BEGIN(steps);
+	struct graph_batch *batch;
+	unsigned int round, i;
+
+	for (round = 0; round < 2; round++) {
+		batch = graph_batch_init(client);
+		for (i = 0; i < 45; i++)
+			graph_batch_delete(batch, "x");
+		T_CHECK(graph_batch_run(batch, &fail) == 0);
+		T_CHECK(max_parallel == (round == 0 ? 3 : 1));
+		max_parallel = 0;
+		graph_batch_deinit(&batch);
+	}
+	end(&client);
+	for (i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++)
+		free(bodies[i]);
+}
+
 static void test_batch_lost(void)
 {
 	static const struct step move[] = {
@@ -683,6 +767,8 @@ int main(void)
 	test_token_gone();
 	test_ladders();
 	test_batch();
+	test_batch_chains();
+	test_batch_no_chains();
 	test_batch_lost();
 	test_create();
 	test_create_mime();

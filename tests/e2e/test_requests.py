@@ -71,6 +71,20 @@ def test_batches_of_twenty(rig, imap):
     assert len(rig.messages(folder="inbox")) == 300 - 2 * COUNT
 
 
+def test_batches_go_side_by_side(rig, imap):
+    """Of many changes, four batches are on their way at a time."""
+    rig.sim("settings", latency=60)
+    try:
+        sent = cost(rig, lambda: ok(imap.store("1:100", "+FLAGS",
+                                               "(\\Answered)")))
+        stats = rig.sim("stats")
+    finally:
+        rig.sim("settings", latency=0)
+    assert len(sent) == 5
+    assert max(stats["max_in_flight"].values()) == 4
+    assert stats["throttled"] == 0
+
+
 def test_four_in_flight(rig):
     """Several sessions at once never have more than four requests running,
     and nobody is throttled for it."""

@@ -45,6 +45,16 @@ def count(body):
         return 1
 
 
+def width(body):
+    """How many of its requests may run at a time: those that wait for none,
+    which is one when each waits for the one before it."""
+    try:
+        return max(1, sum(not item.get("dependsOn")
+                          for item in json.loads(body)["requests"]))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return 1
+
+
 def _body(item, headers):
     body = item.get("body")
     if body is None:

@@ -63,7 +63,7 @@ async def _graph(sim, http, body):
         sim.authenticate(req)
         sim.limits.count(req.user, len(body) if req.method != "GET" else 0,
                          max(1, inner))
-        entry = sim.limits.enter(req.user, inner)
+        entry = sim.limits.enter(req.user, batch.width(body) if inner else 0)
         answer = await _admitted(sim, req, inner)
     except Error as err:
         request_id = str(uuid.uuid4())

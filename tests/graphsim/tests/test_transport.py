@@ -127,6 +127,14 @@ def test_a_batch_takes_four(sim, ask):
     assert parallel(ask, 2, "POST", "/$batch", items) == [200, 429]
 
 
+def test_a_chained_batch_takes_one(sim, ask):
+    sim.latency = HELD
+    items = {"requests": [{"id": str(n), "method": "GET", "url": "/me",
+                           "dependsOn": [str(n - 1)] if n else []}
+                          for n in range(9)]}
+    assert parallel(ask, 5, "POST", "/$batch", items) == [200] * 4 + [429]
+
+
 @pytest.mark.parametrize("scope,want", [("mailbox", [200, 200]),
                                         ("app", [200, 429])])
 def test_concurrency_scope_by_switch(served, sim, ask, scope, want):
