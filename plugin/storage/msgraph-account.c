@@ -158,6 +158,7 @@ void msgraph_account_unref(struct msgraph_account **_account)
 	*_account = NULL;
 	if (--account->refcount > 0)
 		return;
+	i_free(account->status.last_id);
 	msgraph_folders_deinit(&account->folders);
 	msgraph_bodies_deinit(&account->bodies);
 	graph_client_destroy(&account->client);

@@ -5,6 +5,7 @@
    token, folder tree, body store. Storage and list of a namespace share it. */
 
 #include "graph-client.h"
+#include "msgraph-status.h"
 
 struct mail_user;
 struct msgraph_settings;
@@ -26,6 +27,8 @@ struct msgraph_account {
 
 	char *token;			/* wiped on free */
 	time_t token_expires;
+
+	struct msgraph_status status;
 
 	/* TRUE while Graph is known to be unreachable: log once per outage */
 	bool outage_logged;

@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define FILE_VERSION "msgraph-folders 1"
+#define FILE_VERSION "msgraph-folders 2"
 
 static bool file_line(struct msgraph_folders *folders, const char *line)
 {
@@ -33,12 +33,18 @@ static bool file_line(struct msgraph_folders *folders, const char *line)
 			i_free(folders->roles[role]);
 			folders->roles[role] = i_strdup(f[2]);
 		}
-	} else if (count == 5 && strcmp(f[0], "folder") == 0) {
+	} else if (count == 1 && strcmp(f[0], "counts") == 0) {
+		folders->counts_told = TRUE;
+	} else if (count == 8 && strcmp(f[0], "folder") == 0) {
 		entry = array_append_space(&folders->entries);
 		entry->id = i_strdup(f[1]);
 		entry->parent_id = i_strdup(f[2]);
 		entry->hidden = *f[3] == '1';
 		entry->display_name = i_strdup(f[4]);
+		if (str_to_int(f[5], &entry->total) < 0 ||
+		    str_to_int(f[6], &entry->unread) < 0 ||
+		    str_to_int64(f[7], &entry->changed) < 0)
+			entry->total = entry->unread = -1;
 	} else if (count == 1 && strcmp(f[0], "end") == 0) {
 		folders->roles_known = TRUE;
 		return TRUE;
@@ -107,13 +113,18 @@ static void file_format(struct msgraph_folders *folders, string_t *str)
 			"role", graph_folder_role_names[role],
 			folders->roles[role], NULL });
 	}
+	if (folders->counts_told && !folders->counts_silent)
+		file_add(str, (const char *const []) { "counts", NULL });
 	array_foreach(&folders->entries, entry) {
 		file_add(str, (const char *const []) {
 			"folder", entry->id,
 			entry->parent_id == NULL ? "" : entry->parent_id,
 			entry->hidden ? "1" : "0",
 			entry->display_name == NULL ? "" :
-			entry->display_name, NULL });
+			entry->display_name,
+			t_strdup_printf("%d", entry->total),
+			t_strdup_printf("%d", entry->unread),
+			t_strdup_printf("%"PRId64, entry->changed), NULL });
 	}
 	str_append(str, "end\n");
 }

@@ -9,8 +9,17 @@
 /* As Graph tells it; strings on the heap. */
 struct msgraph_folder_entry {
 	char *id, *parent_id, *display_name;
+	/* -1 = not told */
+	int total, unread;
+	/* wall clock, milliseconds: when a delta told that something is new
+	   about it or in it */
+	int64_t changed;
 	bool hidden;
 	bool seen;			/* by the listing under way */
+	/* messages were found to have changed while the delta was silent */
+	bool suspect;
+	/* a STATUS has been answered since the last refresh */
+	bool answered;
 };
 ARRAY_DEFINE_TYPE(msgraph_folder_entry, struct msgraph_folder_entry);
 ARRAY_DEFINE_TYPE(msgraph_folder, struct msgraph_folder);
@@ -24,6 +33,12 @@ struct msgraph_folders {
 	char *link;
 	char *roles[GRAPH_FOLDER_ROLE_COUNT];
 	struct timeval refreshed;
+	/* the folder delta tells of folders in which messages come and go:
+	   seen to be so, or seen not to be so */
+	bool counts_told, counts_silent;
+	/* the delta under way: counts alone are new in a row; anything else
+	   is */
+	bool new_counts, new_shape;
 	ARRAY_TYPE(msgraph_folder_entry) entries;
 
 	/* what is shown, made of the entries; names in the pool */

@@ -88,9 +88,14 @@ static void folders_remove(struct msgraph_folders *folders, const char *id)
 	}
 }
 
+static bool text_differs(const char *value, const char *old)
+{
+	return value != NULL && null_strcmp(value, old) != 0;
+}
+
 static void set_text(char **field, const char *value)
 {
-	if (value != NULL && null_strcmp(*field, value) != 0) {
+	if (text_differs(value, *field)) {
 		i_free(*field);
 		*field = i_strdup(value);
 	}
@@ -101,8 +106,10 @@ static void folders_take_row(struct msgraph_folders *folders,
 			     const struct graph_folder *row)
 {
 	struct msgraph_folder_entry *entry;
+	struct timeval now;
 
 	if (row->removed) {
+		folders->new_shape = TRUE;
 		folders_remove(folders, row->id);
 		return;
 	}
@@ -110,7 +117,21 @@ static void folders_take_row(struct msgraph_folders *folders,
 	if (entry == NULL) {
 		entry = array_append_space(&folders->entries);
 		entry->id = i_strdup(row->id);
+		entry->total = entry->unread = -1;
+		folders->new_shape = TRUE;
+	} else if (text_differs(row->parent_id, entry->parent_id) ||
+		   text_differs(row->display_name, entry->display_name)) {
+		folders->new_shape = TRUE;
+	} else if (row->total_count >= 0 && entry->total >= 0 &&
+		   row->total_count != entry->total) {
+		folders->new_counts = TRUE;
 	}
+	if (row->total_count >= 0)
+		entry->total = row->total_count;
+	if (row->unread_count >= 0)
+		entry->unread = row->unread_count;
+	i_gettimeofday(&now);
+	entry->changed = now.tv_sec * 1000LL + now.tv_usec / 1000;
 	set_text(&entry->parent_id, row->parent_id);
 	set_text(&entry->display_name, row->display_name);
 	if (row->is_hidden >= 0)
@@ -154,6 +175,24 @@ static int folders_get_roles(struct msgraph_folders *folders,
 	return 0;
 }
 
+/* Does the folder delta tell of messages that come and go? It does if it had
+   nothing else to tell. It does not if messages have come without its naming
+   the folder; these may have come after it, but then the next one has it. */
+static void folders_judge_delta(struct msgraph_folders *folders)
+{
+	struct msgraph_folder_entry *entry;
+
+	if (folders->new_counts && !folders->new_shape)
+		folders->counts_told = TRUE;
+
+	array_foreach_modifiable(&folders->entries, entry) {
+		if (entry->suspect && !entry->seen)
+			folders->counts_silent = TRUE;
+		entry->suspect = FALSE;
+		entry->answered = FALSE;
+	}
+}
+
 static int
 folders_delta(struct msgraph_folders *folders, const char *link, bool *any_r,
 	      struct graph_failure *fail_r)
@@ -165,12 +204,15 @@ folders_delta(struct msgraph_folders *folders, const char *link, bool *any_r,
 
 	array_foreach_modifiable(&folders->entries, entry)
 		entry->seen = FALSE;
+	folders->new_counts = FALSE;
+	folders->new_shape = link == NULL;
 	delta = graph_folder_delta_init(folders->account->client, link);
 	while ((ret = graph_folder_delta_next(delta, &row, fail_r)) > 0) {
 		*any_r = TRUE;
 		folders_take_row(folders, row);
 	}
 	if (ret == 0) {
+		folders_judge_delta(folders);
 		if (link == NULL)
 			folders_sweep(folders);
 		i_free(folders->link);

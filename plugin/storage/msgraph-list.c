@@ -107,6 +107,14 @@ msgraph_list_folder_dir(const char *root, const char *id)
 			       guid_128_to_string(guid));
 }
 
+const char *msgraph_list_read_file(struct mailbox_list *list,
+				   const char *folder_id)
+{
+	return t_strconcat(msgraph_list_folder_dir(
+		msgraph_compat_root_dir(list), folder_id), "/msgraph.read",
+		NULL);
+}
+
 static int
 msgraph_list_get_path(struct mailbox_list *list, const char *name,
 		      enum mailbox_list_path_type type, const char **path_r)

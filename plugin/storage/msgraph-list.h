@@ -14,4 +14,9 @@ extern struct mailbox_list msgraph_mailbox_list;
 /* The account of the list's namespace; NULL before the storage exists. */
 struct msgraph_account *msgraph_list_get_account(struct mailbox_list *list);
 
+/* A file whose time tells when the messages of this folder were asked for, by
+   whatever session, the last time that it worked. Data stack. */
+const char *msgraph_list_read_file(struct mailbox_list *list,
+				   const char *folder_id);
+
 #endif

@@ -3,9 +3,11 @@
 
 #include "lib.h"
 #include "ioloop.h"
+#include "time-util.h"
 #include "mail-storage-private.h"
 #include "mailbox-recent-flags.h"
 #include "mailbox-uidvalidity.h"
+#include "graph-delta.h"
 #include "msgraph-bodies.h"
 #include "msgraph-error.h"
 #include "msgraph-folders.h"
@@ -77,6 +79,8 @@ msgraph_mailbox_sync_run(struct msgraph_mailbox *mbox,
 	struct msgraph_account *account = mbox->storage->account;
 	struct msgraph_sync_env env;
 	const char *error, *path;
+	struct timeval now;
+	int64_t since;
 	int ret;
 
 	if (mailbox_get_path_to(box, MAILBOX_LIST_PATH_TYPE_INDEX, &path) <= 0)
@@ -100,6 +104,11 @@ msgraph_mailbox_sync_run(struct msgraph_mailbox *mbox,
 	env.progress = msgraph_sync_progress;
 	env.context = mbox;
 
+	i_gettimeofday(&now);
+	since = now.tv_sec * 1000LL + now.tv_usec / 1000;
+	if ((flags & MSGRAPH_SYNC_AHEAD) != 0 &&
+	    graph_delta_have_ahead(account->client, mbox->folder_id))
+		since = account->status.ahead_since;
 	graph_client_set_deadline(account->client, 0);
 	ret = msgraph_sync_run(&env, flags, result_r, &error);
 	if (ret < 0) {
@@ -110,7 +119,7 @@ msgraph_mailbox_sync_run(struct msgraph_mailbox *mbox,
 		mailbox_sync_notify(box, 0, 0);
 	if ((flags & MSGRAPH_SYNC_PULL) != 0 &&
 	    result_r->pull.error == GRAPH_OK) {
-		msgraph_notify_pulled(mbox);
+		msgraph_notify_pulled(mbox, since);
 		account->outage_logged = FALSE;
 		mbox->failure_told = FALSE;
 	}
@@ -150,7 +159,7 @@ static bool msgraph_mailbox_is_gone(struct msgraph_mailbox *mbox,
 
 static int
 msgraph_mailbox_sync(struct msgraph_mailbox *mbox,
-		     enum msgraph_sync_flags flags)
+		     enum msgraph_sync_flags flags, unsigned int *news_r)
 {
 	struct mailbox *box = &mbox->box;
 	struct msgraph_account *account = mbox->storage->account;
@@ -161,6 +170,8 @@ msgraph_mailbox_sync(struct msgraph_mailbox *mbox,
 	i_zero(&result);
 	if (msgraph_mailbox_sync_run(mbox, flags, &result) < 0)
 		return -1;
+	if (news_r != NULL)
+		*news_r = result.appended + result.expunged;
 	if (result.push.error != GRAPH_OK)
 		msgraph_error_log(account, &result.push, "send changes");
 	if (result.refused.error != GRAPH_OK)
@@ -191,12 +202,14 @@ msgraph_mailbox_sync(struct msgraph_mailbox *mbox,
 }
 
 int msgraph_mailbox_sync_now(struct msgraph_mailbox *mbox,
-			     enum msgraph_sync_flags flags)
+			     enum msgraph_sync_flags flags,
+			     unsigned int *news_r)
 {
 	int ret;
 
 	T_BEGIN {
-		ret = msgraph_mailbox_sync(mbox, flags | MSGRAPH_SYNC_PULL);
+		ret = msgraph_mailbox_sync(mbox, flags | MSGRAPH_SYNC_PULL,
+					   news_r);
 	} T_END;
 	return ret;
 }
@@ -204,11 +217,11 @@ int msgraph_mailbox_sync_now(struct msgraph_mailbox *mbox,
 void msgraph_mailbox_push(struct msgraph_mailbox *mbox)
 {
 	T_BEGIN {
-		(void)msgraph_mailbox_sync(mbox, 0);
+		(void)msgraph_mailbox_sync(mbox, 0, NULL);
 	} T_END;
 }
 
-static bool msgraph_mailbox_was_synced(struct msgraph_mailbox *mbox)
+bool msgraph_mailbox_was_synced(struct msgraph_mailbox *mbox)
 {
 	struct msgraph_folder_state state;
 	bool ret;
@@ -244,7 +257,7 @@ msgraph_mailbox_sync_init(struct mailbox *box, enum mailbox_sync_flags flags)
 
 	if (sync_flags != 0 || msgraph_sync_have_pending(box->index)) {
 		T_BEGIN {
-			ret = msgraph_mailbox_sync(mbox, sync_flags);
+			ret = msgraph_mailbox_sync(mbox, sync_flags, NULL);
 		} T_END;
 	}
 	return index_mailbox_sync_init(box, flags, ret < 0);

@@ -6,6 +6,7 @@
 #include "ioloop.h"
 #include "mail-storage-private.h"
 #include "mailbox-watch.h"
+#include "msgraph-list.h"
 #include "msgraph-settings.h"
 #include "msgraph-storage.h"
 
@@ -13,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* its time: when somebody set out to poll last */
 #define MSGRAPH_POLLED_FNAME "msgraph.polled"
 
 static const char *msgraph_notify_path(struct msgraph_mailbox *mbox)
@@ -25,25 +27,43 @@ static const char *msgraph_notify_path(struct msgraph_mailbox *mbox)
 	return t_strconcat(dir, "/"MSGRAPH_POLLED_FNAME, NULL);
 }
 
-static void msgraph_notify_touch(const char *path)
+/* times NULL = now */
+static void msgraph_notify_touch(const char *path, const struct timespec *times)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
 	/* If that fails this process polls for itself, which is correct too. */
 	if (fd != -1) {
-		(void)futimens(fd, NULL);
+		(void)futimens(fd, times);
 		i_close_fd(&fd);
 	}
 }
 
-void msgraph_notify_pulled(struct msgraph_mailbox *mbox)
+void msgraph_notify_pulled(struct msgraph_mailbox *mbox, int64_t when)
 {
-	T_BEGIN {
-		const char *path = msgraph_notify_path(mbox);
+	struct timespec times[2];
 
-		if (path != NULL)
-			msgraph_notify_touch(path);
+	times[0].tv_sec = when / 1000;
+	times[0].tv_nsec = when % 1000 * 1000000;
+	times[1] = times[0];
+	T_BEGIN {
+		msgraph_notify_touch(msgraph_list_read_file(mbox->box.list,
+			mbox->folder_id), times);
 	} T_END;
+}
+
+/* Milliseconds since the time of a file, or -1. */
+static int64_t msgraph_notify_age(const char *path)
+{
+	struct timespec now;
+	struct stat st;
+
+	/* the kernel's coarse clock, which also stamps files */
+	if (path == NULL || stat(path, &st) < 0 ||
+	    clock_gettime(CLOCK_REALTIME, &now) < 0)
+		return -1;
+	return (now.tv_sec - st.st_mtim.tv_sec) * 1000LL +
+		(now.tv_nsec - st.st_mtim.tv_nsec) / 1000000;
 }
 
 /* Milliseconds until this process may poll; 0 = now. */
@@ -52,17 +72,12 @@ msgraph_notify_wait(struct msgraph_mailbox *mbox, const char *path)
 {
 	uint64_t interval =
 		mbox->storage->account->set->poll_interval * 1000ULL;
-	struct timespec now;
-	struct stat st;
-	int64_t age;
+	int64_t polled = msgraph_notify_age(path);
+	int64_t read = msgraph_notify_age(
+		msgraph_list_read_file(mbox->box.list, mbox->folder_id));
+	int64_t age = polled < 0 || (read >= 0 && read < polled) ?
+		read : polled;
 
-	if (path == NULL || stat(path, &st) < 0)
-		return 0;
-	/* the kernel's coarse clock, which also stamps files */
-	if (clock_gettime(CLOCK_REALTIME, &now) < 0)
-		return 0;
-	age = (now.tv_sec - st.st_mtim.tv_sec) * 1000LL +
-		(now.tv_nsec - st.st_mtim.tv_nsec) / 1000000;
 	if (age < 0 || (uint64_t)age >= interval)
 		return 0;
 	return interval - age;
@@ -93,7 +108,7 @@ static void msgraph_notify_poll(struct msgraph_mailbox *mbox)
 
 		wait = msgraph_notify_wait(mbox, path);
 		if (wait == 0 && path != NULL)
-			msgraph_notify_touch(path);
+			msgraph_notify_touch(path, NULL);
 	} T_END;
 	if (wait == 0) {
 		msgraph_notify_schedule(mbox,

@@ -82,7 +82,7 @@ int msgraph_save_ensure_synced(struct msgraph_save_context *ctx)
 	}
 	if (state.generation > 0)
 		return 0;
-	return msgraph_mailbox_sync_now(ctx->mbox, MSGRAPH_SYNC_PULL);
+	return msgraph_mailbox_sync_now(ctx->mbox, 0, NULL);
 }
 
 bool msgraph_save_id_known(struct msgraph_save_context *ctx, const char *id,

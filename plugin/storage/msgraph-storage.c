@@ -254,7 +254,9 @@ msgraph_mailbox_get_status(struct mailbox *box,
 	/* index-storage would open it with a fast sync, which asks Graph
 	   nothing */
 	if (items != 0 && !box->opened &&
-	    (mailbox_open(box) < 0 || mailbox_sync(box, 0) < 0))
+	    (mailbox_open(box) < 0 ||
+	     msgraph_status_sync(MSGRAPH_MAILBOX(box)) < 0 ||
+	     mailbox_sync(box, MAILBOX_SYNC_FLAG_FAST) < 0))
 		return -1;
 	if (index_storage_get_status(box, items, status_r) < 0)
 		return -1;

@@ -42,14 +42,19 @@ struct mailbox_sync_context *
 msgraph_mailbox_sync_init(struct mailbox *box, enum mailbox_sync_flags flags);
 /* Push what is pending, if anything; what fails stays pending. */
 void msgraph_mailbox_push(struct msgraph_mailbox *mbox);
-/* Pull and push now. Returns -1 with the storage error set. */
+/* The first enumeration is complete. */
+bool msgraph_mailbox_was_synced(struct msgraph_mailbox *mbox);
+/* Pull and push now. Returns -1 with the storage error set. news_r may be NULL:
+   how many messages have come and gone. */
 int msgraph_mailbox_sync_now(struct msgraph_mailbox *mbox,
-			     enum msgraph_sync_flags flags);
+			     enum msgraph_sync_flags flags,
+			     unsigned int *news_r);
 
 /* msgraph-notify.c */
 void msgraph_notify_changes(struct mailbox *box);
-/* Graph has just been asked: nobody needs to poll for an interval. */
-void msgraph_notify_pulled(struct msgraph_mailbox *mbox);
+/* Graph was asked then (milliseconds of the wall clock): nobody needs to poll
+   for an interval. */
+void msgraph_notify_pulled(struct msgraph_mailbox *mbox, int64_t when);
 
 /* msgraph-mail.c */
 struct mail *

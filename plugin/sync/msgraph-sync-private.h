@@ -72,11 +72,11 @@ struct msgraph_pending {
 };
 ARRAY_DEFINE_TYPE(msgraph_pending, struct msgraph_pending);
 
-/* Ask Graph what changed since link (NULL: everything). Returns NULL and the
-   failure. */
+/* Ask Graph what changed since link (NULL: everything); ahead: it may have been
+   asked already. Returns NULL and the failure. */
 struct msgraph_pull *
 msgraph_pull_run(const struct msgraph_sync_env *env, const char *link,
-		 struct graph_failure *fail_r);
+		 bool ahead, struct graph_failure *fail_r);
 void msgraph_pull_free(struct msgraph_pull **pull);
 /* The row as a message, or NULL. Free with graph_message_free(). */
 struct graph_message *

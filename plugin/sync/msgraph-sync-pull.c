@@ -310,7 +310,7 @@ msgraph_pull_asked(const struct msgraph_pull *pull,
 
 struct msgraph_pull *
 msgraph_pull_run(const struct msgraph_sync_env *env, const char *link,
-		 struct graph_failure *fail_r)
+		 bool ahead, struct graph_failure *fail_r)
 {
 	struct msgraph_pull *pull = pull_create();
 	struct mail_index_view *view;
@@ -319,6 +319,8 @@ msgraph_pull_run(const struct msgraph_sync_env *env, const char *link,
 
 	pull->full = link == NULL;
 	delta = graph_delta_init(env->client, env->folder_id, link);
+	if (ahead)
+		(void)graph_delta_use_ahead(delta);
 	ret = pull_pages(env, delta, pull, fail_r);
 	graph_delta_deinit(&delta);
 	if (ret == 0) {

@@ -47,12 +47,13 @@ sync_pull(const struct msgraph_sync_env *env, enum msgraph_sync_flags flags,
 	sync_get_state(env, &state, &next_uid);
 	if ((flags & MSGRAPH_SYNC_FULL) != 0)
 		state.link = NULL;
-	pull = msgraph_pull_run(env, state.link, fail_r);
+	pull = msgraph_pull_run(env, state.link,
+				(flags & MSGRAPH_SYNC_AHEAD) != 0, fail_r);
 	if (pull == NULL && state.link != NULL &&
 	    fail_r->error == GRAPH_ERROR_TOKEN_GONE) {
 		e_debug(env->event, "delta link lost, listing everything");
 		i_zero(fail_r);
-		pull = msgraph_pull_run(env, NULL, fail_r);
+		pull = msgraph_pull_run(env, NULL, FALSE, fail_r);
 	}
 	if (pull != NULL) {
 		pull->generation = state.generation;

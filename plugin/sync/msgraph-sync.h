@@ -25,7 +25,9 @@ enum msgraph_sync_flags {
 	/* ask Graph for changes; without it only local changes are pushed */
 	MSGRAPH_SYNC_PULL = 0x01,
 	/* forget the delta link first (doveadm force-resync) */
-	MSGRAPH_SYNC_FULL = 0x02
+	MSGRAPH_SYNC_FULL = 0x02,
+	/* what graph_delta_ahead() has brought is new enough */
+	MSGRAPH_SYNC_AHEAD = 0x04
 };
 
 struct msgraph_sync_env {

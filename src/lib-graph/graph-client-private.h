@@ -72,6 +72,9 @@ void graph_client_run(struct graph_client *client, const bool *done);
 const char *graph_client_base_url(const struct graph_client *client);
 enum graph_expand_mode *graph_client_expand_mode(struct graph_client *client);
 bool *graph_client_no_batch(struct graph_client *client);
+/* Kept by graph-delta-ahead.c. */
+struct graph_ahead;
+struct graph_ahead **graph_client_ahead(struct graph_client *client);
 /* The service takes a chained batch for one of four parts in parallel. */
 bool *graph_client_no_chains(struct graph_client *client);
 

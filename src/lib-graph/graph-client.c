@@ -3,6 +3,7 @@
 
 #include "graph-client.h"
 #include "graph-client-private.h"
+#include "graph-delta.h"
 #include "graph-retry.h"
 #include "graph-url.h"
 #include "msnet-buf.h"
@@ -50,6 +51,7 @@ struct graph_client {
 	char *rejected_token;
 	enum graph_expand_mode expand_mode;
 	bool no_batch, no_chains;
+	struct graph_ahead *ahead;
 };
 
 static int64_t now_monotonic(void)
@@ -134,6 +136,11 @@ enum graph_expand_mode *graph_client_expand_mode(struct graph_client *client)
 bool *graph_client_no_batch(struct graph_client *client)
 {
 	return &client->no_batch;
+}
+
+struct graph_ahead **graph_client_ahead(struct graph_client *client)
+{
+	return &client->ahead;
 }
 
 bool *graph_client_no_chains(struct graph_client *client)
@@ -565,6 +572,7 @@ void graph_client_destroy(struct graph_client **_client)
 	if (client->timer != NULL)
 		client->set.transport->v->timer_remove(client->set.transport,
 						       &client->timer);
+	graph_delta_ahead_forget(client);
 	graph_slots_destroy(&client->slots);
 	msnet_secret_free(&client->rejected_token);
 	free(client->base_url);

@@ -1,4 +1,4 @@
-#include "graph-delta.h"
+#include "graph-delta-private.h"
 #include "graph-client-private.h"
 #include "graph-json.h"
 #include "graph-message.h"
@@ -82,15 +82,14 @@ void graph_delta_deinit(struct graph_delta **_delta)
 
 /* Path of a listing's first page. Later pages and rounds have it all in their
    opaque links. */
-static char *delta_start_path(struct graph_delta *delta)
+char *graph_delta_start_path(struct graph_client *client, const char *folder_id)
 {
-	enum graph_expand_mode mode =
-		*graph_client_expand_mode(delta->client);
+	enum graph_expand_mode mode = *graph_client_expand_mode(client);
 	struct msnet_buf path = { 0 };
 
 	msnet_buf_printf(&path, "%s/mailFolders",
-			 graph_client_mailbox_path(delta->client));
-	graph_url_add_segment(&path, delta->folder_id);
+			 graph_client_mailbox_path(client));
+	graph_url_add_segment(&path, folder_id);
 	msnet_buf_add(&path, "/messages/delta");
 	graph_url_add_query(&path, "$select", mode == GRAPH_EXPAND_PLAIN ?
 		"singleValueExtendedProperties," GRAPH_MESSAGE_SELECT :
@@ -115,7 +114,8 @@ static void delta_arrived(void *context, const struct graph_failure *failure,
 
 static void delta_request(struct graph_delta *delta)
 {
-	char *start = delta->next == NULL ? delta_start_path(delta) : NULL;
+	char *start = delta->next == NULL ?
+		graph_delta_start_path(delta->client, delta->folder_id) : NULL;
 	struct graph_call_spec spec = {
 		.what = "read changes", .method = "GET",
 		.path = delta->next != NULL ? delta->next : start,
@@ -223,6 +223,18 @@ static int delta_take_page(struct graph_delta *delta,
 	delta->link = msnet_strdup(link);
 	delta->final = shape->next_link == NULL;
 	return 0;
+}
+
+bool graph_delta_use_ahead(struct graph_delta *delta)
+{
+	delta->call_resp = graph_delta_ahead_take(delta->client,
+						  delta->folder_id,
+						  delta->next);
+	if (delta->call_resp != NULL) {
+		memset(&delta->call_fail, 0, sizeof(delta->call_fail));
+		delta->call_done = true;
+	}
+	return delta->call_done;
 }
 
 int graph_delta_next_page(struct graph_delta *delta,

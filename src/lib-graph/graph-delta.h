@@ -21,12 +21,15 @@ struct graph_delta;
 struct graph_delta *
 graph_delta_init(struct graph_client *client, const char *folder_id,
 		 const char *link);
+/* Take the first page from what graph_delta_ahead() has brought, if it is
+   there; before the first graph_delta_next_page(). */
+bool graph_delta_use_ahead(struct graph_delta *delta);
 /* Get the next page. Returns 1: a page is there (it may have 0 rows), 0: the
    round has ended with the page before, -1: failure (TOKEN_GONE: list anew
    without link; FOLDER_GONE). Blocks. After 503/504 and time-outs the page
-   size is halved before it gives up. Each page has the time of a command. How extended properties may be asked for
-   ($expand, expand, not at all) is tried out on the first page of a listing
-   and remembered in the client. */
+   size is halved before it gives up. Each page has the time of a command. How
+   extended properties may be asked for ($expand, expand, not at all) is tried
+   out on the first page of a listing and remembered in the client. */
 int graph_delta_next_page(struct graph_delta *delta,
 			  struct graph_failure *fail_r);
 unsigned int graph_delta_row_count(const struct graph_delta *delta);
@@ -43,5 +46,20 @@ unsigned int graph_delta_unusable_count(const struct graph_delta *delta);
    *final_r. NULL before the first page. */
 const char *graph_delta_link(const struct graph_delta *delta, bool *final_r);
 void graph_delta_deinit(struct graph_delta **delta);
+
+#define GRAPH_DELTA_AHEAD_MAX 20U
+
+struct graph_delta_ahead_ask {
+	const char *folder_id;
+	const char *link;		/* as for graph_delta_init() */
+};
+/* Ask for the first pages of several folders by one $batch and keep them in the
+   client until they are used or forgotten. What is not answered with a page is
+   left out: who wants that asks singly. Blocks. */
+void graph_delta_ahead(struct graph_client *client,
+		       const struct graph_delta_ahead_ask *asks,
+		       unsigned int count);
+bool graph_delta_have_ahead(struct graph_client *client, const char *folder_id);
+void graph_delta_ahead_forget(struct graph_client *client);
 
 #endif

@@ -222,8 +222,10 @@ def folders(req):
         if not state.get("folders"):
             raise lost(req.sim)
     if state["rest"] is None:
-        changed = OrderedDict((ident, True) for seq, ident, _
-                              in box.folder_log if seq > state["since"])
+        silent = req.sim.switches["folder_counts"] == "no"
+        changed = OrderedDict((ident, True) for seq, ident, counts
+                              in box.folder_log if seq > state["since"]
+                              and not (counts and silent))
         state["upto"] = box.seq
         state["rest"] = [i for i in changed
                          if i not in box.folders or

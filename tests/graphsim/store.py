@@ -149,7 +149,7 @@ class Mailbox:
         self.mail = address
         self.locale = locale
         self.folders = {}
-        self.folder_log = []          # (seq, folder id, gone)
+        self.folder_log = []          # (seq, folder id, counts alone)
         self.messages = {}            # number -> Message
         self.by_id = {}
         self.seq = 0
@@ -173,9 +173,9 @@ class Mailbox:
         self.touch_folder(folder)
         return folder
 
-    def touch_folder(self, folder, gone=False):
+    def touch_folder(self, folder, counts=False):
         self.seq += 1
-        self.folder_log.append((self.seq, folder.id, gone))
+        self.folder_log.append((self.seq, folder.id, counts))
 
     def make_role(self, role):
         folder = self._folder(ROLES[role][1 if self.locale == "de" else 0],
@@ -216,14 +216,14 @@ class Mailbox:
         for msg in list(folder.messages.values()):
             self.remove(msg)
         del self.folders[folder.id]
-        self.touch_folder(folder, gone=True)
+        self.touch_folder(folder)
 
     # messages
 
     def _log(self, folder, number, kind, old_id=None):
         self.seq += 1
         folder.log.append((self.seq, number, kind, old_id, self.clock()))
-        self.touch_folder(folder)
+        self.touch_folder(folder, counts=True)
 
     def _index(self, msg):
         self.by_id[msg.id] = msg

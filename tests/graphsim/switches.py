@@ -13,6 +13,8 @@ SWITCHES = {
     "delta_duplicates": ("no", "S12 rows twice in a round"),
     "delta_replay": ("no", "S12 what is already known comes again"),
     "delta_order": ("log", "S12 order of a round: log, reversed"),
+    "folder_counts": ("yes", "N17 a folder whose counts alone have changed is "
+                      "in the folder delta: yes, no"),
     "sync_lost": ("410 SyncStateNotFound", "S9 status and code of a token "
                   "that is unknown, foreign or aged out"),
     "sync_tokens": ("2000", "S15 sync tokens kept for a mailbox"),

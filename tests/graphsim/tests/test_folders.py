@@ -122,3 +122,13 @@ def test_folder_delta(graph, work):
                                      for r in graph.walk(link)[0]]
     graph.get("/me/mailFolders/delta?$filter=x", status=400,
               code="ErrorInvalidUrlQuery")
+
+
+def test_counts_in_the_delta_by_switch(sim, graph):
+    box = next(iter(sim.boxes.values()))
+    link = graph.walk("/me/mailFolders/delta")[1]
+    for value, want in (("yes", ["Inbox"]), ("no", [])):
+        sim.switches["folder_counts"] = value
+        box.deliver(b"Subject: x\r\n\r\n", box.find_folder("inbox"))
+        rows = graph.walk(link)[0]
+        assert [r["displayName"] for r in rows] == want
