@@ -99,7 +99,7 @@ in_chroot() {
 		echo "---- $kind tests in $1"
 		tests/chroot "${binds[@]}" --bind "$dir/$1" "$1" ./test.sh \
 			--only $kind --dir "$dir/$1" 2>&1 &
-		trap "kill $!" TERM
+		trap "kill $!; exit 143" TERM
 		wait $!
 		status=$?
 		case $status in

@@ -137,12 +137,14 @@ def store(b):
 @row("COPY 1,000", (lambda n: batches(min(1000, n)) + 5, floor(1.3)))
 def copy(b):
     b.backend.folder("bench copy")
+    b.run('STATUS "bench copy" (MESSAGES)')
     yield lambda: b.run(f'COPY 1:{b.some} "bench copy"')
 
 
 @row("MOVE 1,000", (lambda n: batches(min(1000, n)) + 5, floor(1.3)))
 def move(b):
     b.backend.folder("bench move")
+    b.run('STATUS "bench move" (MESSAGES)')
     yield lambda: b.run(f'MOVE 1:{b.some} "bench move"')
 
 

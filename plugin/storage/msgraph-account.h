@@ -29,6 +29,8 @@ struct msgraph_account {
 	time_t token_expires;
 
 	struct msgraph_status status;
+	/* downloads under way; those after the first are background work */
+	unsigned int fetching;
 
 	/* TRUE while Graph is known to be unreachable: log once per outage */
 	bool outage_logged;

@@ -100,8 +100,10 @@ int msgraph_mail_get_id(struct mail *mail, const char **id_r)
 
 static void msgraph_mail_fetch_free(struct msgraph_mail *mail)
 {
-	if (mail->fetch != NULL)
+	if (mail->fetch != NULL) {
 		graph_mime_abort(&mail->fetch);
+		msgraph_mail_account(&mail->imail.mail.mail)->fetching--;
+	}
 	msgraph_bodies_drop_temp(&mail->fetch_path);
 	i_close_fd(&mail->fetch_fd);
 	i_free_and_null(mail->fetch_id);
@@ -116,6 +118,7 @@ msgraph_mail_fetched(void *context, const struct graph_failure *failure,
 
 	/* may run in any ioloop: only notes the result */
 	mail->fetch = NULL;
+	msgraph_mail_account(&mail->imail.mail.mail)->fetching--;
 	mail->fetch_fail = *failure;
 	mail->fetch_done = TRUE;
 }
@@ -134,6 +137,7 @@ static int msgraph_mail_fetch_start(struct msgraph_mail *mail, const char *id)
 	}
 	mail->fetch_id = i_strdup(id);
 	mail->fetch = graph_mime_start(account->client, id, mail->fetch_fd,
+				       account->fetching++ > 0,
 				       msgraph_mail_fetched, mail);
 	return 0;
 }

@@ -465,6 +465,7 @@ static void part_start(struct batch_part *part)
 		.content_type = "application/json",
 		.weight = chained ? 1 : part->count < GRAPH_SLOTS ?
 			part->count : GRAPH_SLOTS,
+		.background = batch->count > BATCH_MAX,
 		.idempotent = true, .chained = chained,
 		.requests = part->count, .ok = { 200 },
 	};

@@ -42,6 +42,8 @@ struct graph_call_spec {
 	/* a batch whose parts run one after the other, so it takes one slot; if
 	   the service counts it for more, that is found out */
 	bool chained;
+	/* part of something large, or before anybody waits for it */
+	bool background;
 	bool idempotent;
 	bool item_is_folder;
 	bool no_token;			/* pre-authenticated upload URL */

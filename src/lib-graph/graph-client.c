@@ -2,6 +2,7 @@
    queued - (hold, slots, token) - in flight - done, or queued again. */
 
 #include "graph-client.h"
+#include "graph-budget.h"
 #include "graph-client-private.h"
 #include "graph-delta.h"
 #include "graph-retry.h"
@@ -31,7 +32,7 @@ struct graph_call {
 
 	struct msnet_exchange *exchange;	/* in flight */
 	graph_slot_set slots;
-	int64_t not_before, deadline, started;	/* monotonic msecs */
+	int64_t queued, not_before, deadline, started;	/* monotonic msecs */
 	unsigned int attempt;
 	bool token_renewed;
 	/* what stopped it last */
@@ -42,6 +43,7 @@ struct graph_client {
 	struct graph_client_settings set;
 	char *base_url, *mailbox_path, *shared_dir;
 	struct graph_slots *slots;
+	struct graph_budget *budget;
 	struct graph_call *calls;	/* all that are not done, in order */
 	struct msnet_timer *timer;
 	int64_t timer_at;
@@ -90,6 +92,7 @@ graph_client_create(const struct graph_client_settings *set)
 	}
 	client->mailbox_path = msnet_buf_steal(&buf);
 	client->slots = graph_slots_create(client->shared_dir);
+	client->budget = graph_budget_create(client->shared_dir);
 	graph_client_set_deadline(client, 0);
 	return client;
 }
@@ -371,6 +374,21 @@ call_build(struct graph_call *call, const char *token)
 	return req;
 }
 
+static unsigned int call_requests(const struct graph_call *call)
+{
+	return call->spec.requests == 0 ? 1 : call->spec.requests;
+}
+
+static uint64_t call_upload(const struct graph_call *call)
+{
+	const struct graph_call_spec *spec = &call->spec;
+
+	if (spec->body_fd <= 0)
+		return spec->body_size;
+	return spec->body_base64 ? (spec->body_fd_size + 2) / 3 * 4 :
+		spec->body_fd_size;
+}
+
 /* Returns false when the call has ended. */
 static bool call_send(struct graph_call *call)
 {
@@ -420,19 +438,22 @@ static bool call_send(struct graph_call *call)
 	call->attempt++;
 	call->started = now_monotonic();
 	client->request_count++;
+	if (!call->spec.no_token)
+		graph_budget_spend(client->budget, call_requests(call),
+				   call_upload(call), now_wall());
 	call->exchange = client->set.transport->v->start(client->set.transport,
 		req, call_responded, call);
 	return true;
 }
 
-/* The service wants to be left alone for longer than the command may last. */
+/* The mailbox has to be left alone for longer than the command may last. */
 static void call_expire_held(struct graph_call *call, int64_t hold)
 {
 	unsigned int msecs = hold > INT_MAX ? INT_MAX : (unsigned int)hold;
 
 	if (call->last.error == GRAPH_OK)
 		graph_failure_set(&call->last, GRAPH_ERROR_THROTTLED,
-				  "%s: the service asks to wait for %u s",
+				  "%s: the mailbox has to wait for %u s",
 				  call->spec.what, msecs / 1000 + 1);
 	call->last.retry_after_msecs = msecs;
 	call_finish(call, &call->last, NULL);
@@ -446,6 +467,13 @@ static void call_expire(struct graph_call *call)
 				  "%s: no turn within the time of the command",
 				  call->spec.what);
 	call_finish(call, &call->last, NULL);
+}
+
+/* What has waited for half of its time is waited for by somebody. */
+static bool call_is_background(const struct graph_call *call, int64_t now)
+{
+	return call->priority != GRAPH_PRIORITY_INTERACTIVE &&
+		now < call->queued + (call->deadline - call->queued) / 2;
 }
 
 static struct graph_call *
@@ -463,49 +491,97 @@ client_next(struct graph_client *client, int64_t now, int64_t *wake_r)
 				*wake_r = call->not_before;
 			continue;
 		}
-		if (best == NULL || call->priority < best->priority)
+		if (best == NULL || (call_is_background(best, now) &&
+				     !call_is_background(call, now)))
 			best = call;
 	}
 	return best;
 }
 
+/* How long the mailbox is to be left alone: the service has said so, or its
+   budget is used up. */
+static int64_t call_hold(const struct graph_call *call, bool background)
+{
+	struct graph_client *client = call->client;
+	int64_t hold, wait, now = now_wall();
+
+	if (call->spec.no_token)
+		return 0;
+	hold = graph_slots_hold_until(client->slots) - now;
+	wait = graph_budget_wait(client->budget, background,
+				 call_requests(call), call_upload(call), now);
+	return hold > wait ? hold : wait;
+}
+
+/* One of those that somebody waits for goes first, also before those of other
+   processes; of four slots one is kept for them. */
+static bool call_take_slots(struct graph_call *call, bool background)
+{
+	struct graph_client *client = call->client;
+	unsigned int weight = call->spec.weight == 0 ? 1 : call->spec.weight;
+	int64_t now = now_wall();
+	bool leave_one = background &&
+		graph_budget_others_interactive(client->budget, now);
+
+	if (background && graph_slots_urgent(client->slots)) {
+		graph_slots_release(client->slots, &call->slots);
+		return false;
+	}
+	if (!background)
+		graph_budget_note_interactive(client->budget, now);
+	return graph_slots_take(client->slots, weight, leave_one,
+				&call->slots);
+}
+
+/* Ends one call that is too late. */
+static bool client_expire(struct graph_client *client, int64_t now)
+{
+	struct graph_call *call;
+
+	for (call = client->calls; call != NULL; call = call->next) {
+		if (call->exchange == NULL && call->deadline <= now) {
+			client_schedule(client, now);
+			/* the callback may change the list */
+			call_expire(call);
+			return true;
+		}
+	}
+	return false;
+}
+
 static void client_pump(struct graph_client *client)
 {
-	struct graph_call *call, *next;
+	bool background, urgent = false;
+	struct graph_call *call;
 	int64_t now, wake, hold;
-	unsigned int weight;
 
 	for (;;) {
 		now = now_monotonic();
 		wake = INT64_MAX;
-		for (call = client->calls; call != NULL; call = next) {
-			next = call->next;
-			if (call->exchange == NULL && call->deadline <= now) {
-				client_schedule(client, now);
-				call_expire(call);
-				/* the callback may have changed the list */
-				return;
-			}
-		}
+		if (client_expire(client, now))
+			return;
 		call = client_next(client, now, &wake);
 		if (call == NULL)
 			break;
-		hold = graph_slots_hold_until(client->slots) - now_wall();
-		if (hold > 0 && !call->spec.no_token) {
-			if (now + hold >= call->deadline) {
-				client_schedule(client, now);
-				call_expire_held(call, hold);
-				return;
-			}
+		background = call_is_background(call, now);
+		hold = call_hold(call, background);
+		if (hold > 0 && now + hold >= call->deadline) {
+			client_schedule(client, now);
+			call_expire_held(call, hold);
+			return;
+		}
+		if (hold > 0) {
 			if (now + hold < wake)
 				wake = now + hold;
 			break;
 		}
-		weight = call->spec.weight == 0 ? 1 : call->spec.weight;
-		if (!graph_slots_take(client->slots, weight, &call->slots)) {
+		if (!call_take_slots(call, background)) {
+			urgent = !background;
 			if (now + GRAPH_SLOT_POLL_MSECS < wake)
-				wake = now + GRAPH_SLOT_POLL_MSECS +
-					(int64_t)(random_number() % 5);
+				wake = now + (background ?
+					GRAPH_SLOT_POLL_MSECS +
+					(int64_t)(random_number() % 5) :
+					1 + (int64_t)(random_number() % 3));
 			break;
 		}
 		if (!call_send(call)) {
@@ -513,6 +589,7 @@ static void client_pump(struct graph_client *client)
 			return;
 		}
 	}
+	graph_slots_set_urgent(client->slots, urgent);
 	if (wake != INT64_MAX)
 		client_schedule(client, wake);
 }
@@ -533,7 +610,9 @@ graph_call_start(struct graph_client *client,
 		call->body = msnet_strndup(spec->body, spec->body_size);
 	call->callback = callback;
 	call->context = context;
-	call->priority = client->priority;
+	call->priority = spec->background ? GRAPH_PRIORITY_BACKGROUND :
+		client->priority;
+	call->queued = now_monotonic();
 	call->deadline = client->deadline;
 	for (p = &client->calls; *p != NULL; p = &(*p)->next) ;
 	*p = call;
@@ -553,6 +632,8 @@ void graph_call_abort(struct graph_call **_call)
 	call_free(call);
 	if (client->calls != NULL)
 		client_schedule(client, now_monotonic());
+	else
+		graph_slots_set_urgent(client->slots, false);
 }
 
 void graph_client_destroy(struct graph_client **_client)
@@ -574,6 +655,7 @@ void graph_client_destroy(struct graph_client **_client)
 						       &client->timer);
 	graph_delta_ahead_forget(client);
 	graph_slots_destroy(&client->slots);
+	graph_budget_destroy(&client->budget);
 	msnet_secret_free(&client->rejected_token);
 	free(client->base_url);
 	free(client->mailbox_path);

@@ -120,6 +120,7 @@ static void delta_request(struct graph_delta *delta)
 		.what = "read changes", .method = "GET",
 		.path = delta->next != NULL ? delta->next : start,
 		.page_size = delta->page_size, .idempotent = true,
+		.background = delta->link != NULL,
 		.item_is_folder = true, .ok = { 200 },
 	};
 

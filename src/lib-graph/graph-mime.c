@@ -47,13 +47,15 @@ static void mime_done(void *context, const struct graph_failure *failure,
 
 struct graph_mime *
 graph_mime_start(struct graph_client *client, const char *id, int sink_fd,
-		 graph_mime_callback_t *callback, void *context)
+		 bool background, graph_mime_callback_t *callback,
+		 void *context)
 {
 	struct graph_mime *mime = msnet_malloc(sizeof(*mime));
 	struct msnet_buf path = { 0 };
 	struct graph_call_spec spec = {
 		.what = "read a message", .method = "GET",
-		.sink_fd = sink_fd, .idempotent = true, .ok = { 200 },
+		.sink_fd = sink_fd, .background = background,
+		.idempotent = true, .ok = { 200 },
 	};
 
 	msnet_buf_printf(&path, "%s/messages",

@@ -7,6 +7,7 @@
 
 #include "graph-error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct graph_client;
@@ -19,10 +20,11 @@ typedef void graph_mime_callback_t(void *context,
 				   uint64_t size);
 
 /* Download into sink_fd (borrowed; truncated to 0 before each try). Does not
-   block; waits its turn in the client's queue. */
+   block; waits its turn in the client's queue. background: it is one of many. */
 struct graph_mime *
 graph_mime_start(struct graph_client *client, const char *id, int sink_fd,
-		 graph_mime_callback_t *callback, void *context);
+		 bool background, graph_mime_callback_t *callback,
+		 void *context);
 /* End without callback. */
 void graph_mime_abort(struct graph_mime **mime);
 

@@ -14,7 +14,8 @@ struct graph_slots {
 	char *dir;
 	int fds[GRAPH_SLOTS];
 	bool held[GRAPH_SLOTS];
-	int hold_fd;
+	int hold_fd, urgent_fd;
+	bool urgent;
 	/* when there is no directory, or it cannot be used */
 	int64_t hold_until;
 };
@@ -25,7 +26,7 @@ struct graph_slots *graph_slots_create(const char *dir)
 	unsigned int i;
 
 	slots->dir = msnet_strdup(dir);
-	slots->hold_fd = -1;
+	slots->hold_fd = slots->urgent_fd = -1;
 	for (i = 0; i < GRAPH_SLOTS; i++)
 		slots->fds[i] = -1;
 	return slots;
@@ -45,6 +46,8 @@ void graph_slots_destroy(struct graph_slots **_slots)
 	}
 	if (slots->hold_fd != -1)
 		(void)close(slots->hold_fd);
+	if (slots->urgent_fd != -1)
+		(void)close(slots->urgent_fd);
 	free(slots->dir);
 	free(slots);
 }
@@ -79,13 +82,14 @@ static bool slot_lock(struct graph_slots *slots, unsigned int i)
 }
 
 bool graph_slots_take(struct graph_slots *slots, unsigned int weight,
-		      graph_slot_set *set)
+		      bool leave_one, graph_slot_set *set)
 {
 	unsigned int i, have = (unsigned int)__builtin_popcount(*set);
 
 	if (weight == 1) {
 		/* from the other end than those who want many */
-		for (i = GRAPH_SLOTS; have == 0 && i > 0; i--) {
+		for (i = GRAPH_SLOTS - (leave_one ? 1 : 0);
+		     have == 0 && i > 0; i--) {
 			if (slot_lock(slots, i - 1)) {
 				*set |= 1U << (i - 1);
 				have++;
@@ -115,6 +119,32 @@ void graph_slots_release(struct graph_slots *slots, graph_slot_set *set)
 			(void)flock(slots->fds[i], LOCK_UN);
 	}
 	*set = 0;
+}
+
+static bool urgent_open(struct graph_slots *slots)
+{
+	if (slots->dir != NULL && slots->urgent_fd == -1)
+		slots->urgent_fd = slots_open(slots, "urgent");
+	return slots->urgent_fd != -1;
+}
+
+void graph_slots_set_urgent(struct graph_slots *slots, bool urgent)
+{
+	if (slots->urgent == urgent || !urgent_open(slots))
+		return;
+	/* another process may just be looking: then the next time */
+	if (flock(slots->urgent_fd, urgent ? LOCK_SH | LOCK_NB : LOCK_UN) == 0)
+		slots->urgent = urgent;
+}
+
+bool graph_slots_urgent(struct graph_slots *slots)
+{
+	if (slots->urgent || !urgent_open(slots))
+		return false;
+	if (flock(slots->urgent_fd, LOCK_EX | LOCK_NB) < 0)
+		return true;
+	(void)flock(slots->urgent_fd, LOCK_UN);
+	return false;
 }
 
 int64_t graph_slots_hold_until(struct graph_slots *slots)

@@ -22,11 +22,17 @@ typedef unsigned int graph_slot_set;
 
 /* Take `weight` slots (1..GRAPH_SLOTS). Returns true when *set holds them all. A
    set that is not complete yet may keep some while its owner waits; they are
-   taken in order, so that two such owners cannot block each other. Never
-   blocks. */
+   taken in order, so that two such owners cannot block each other. leave_one:
+   who wants a single slot leaves one to others. Never blocks. */
 bool graph_slots_take(struct graph_slots *slots, unsigned int weight,
-		      graph_slot_set *set);
+		      bool leave_one, graph_slot_set *set);
 void graph_slots_release(struct graph_slots *slots, graph_slot_set *set);
+
+/* Tell the other processes that somebody waits for a slot of ours, or no longer
+   does; ends with the process. */
+void graph_slots_set_urgent(struct graph_slots *slots, bool urgent);
+/* Another process has told so: what nobody waits for stays back. */
+bool graph_slots_urgent(struct graph_slots *slots);
 
 /* Milliseconds of the wall clock until which nobody is to ask; 0 = now. */
 int64_t graph_slots_hold_until(struct graph_slots *slots);

@@ -3,6 +3,7 @@
    left to do, without waiting for their time. */
 
 #include "graph-batch.h"
+#include "graph-budget.h"
 #include "graph-client.h"
 #include "graph-create.h"
 #include "graph-delta.h"
@@ -12,6 +13,7 @@
 #include "mstest.h"
 
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BASE "https://graph.example"
@@ -203,11 +205,14 @@ static int get_token(void *context, const char *rejected, const char **token_r,
 	return 0;
 }
 
+static const char *shared_dir;
+
 static struct graph_client *begin(const struct step *steps, unsigned int count)
 {
 	struct graph_client_settings set = {
 		.base_url = BASE, .mailbox = "me", .transport = &fake,
 		.request_timeout_msecs = 30000, .get_token = get_token,
+		.shared_dir = shared_dir,
 	};
 
 	script = steps;
@@ -314,6 +319,47 @@ static void test_final(void)
 	T_CHECK(fail.error == GRAPH_ERROR_UNAVAILABLE);
 	graph_delta_deinit(&delta);
 	end(&client);
+}
+
+/* What other processes have spent: nothing is sent that would only bring a
+   429. */
+static void test_budget(void)
+{
+	static const struct step once[] = { { 0, 200, NULL, EMPTY_END, NULL } };
+	static const char *const names[] = {
+		"budget", "hold", "urgent", "slot.0", "slot.1", "slot.2",
+		"slot.3"
+	};
+	char dir[] = "/tmp/test-graph-request.XXXXXX", path[64];
+	struct graph_failure fail;
+	struct graph_budget *budget;
+	struct graph_client *client;
+	struct graph_delta *delta;
+	struct timespec now;
+	unsigned int i;
+
+	T_CHECK(mkdtemp(dir) != NULL);
+	shared_dir = dir;
+	budget = graph_budget_create(dir);
+	clock_gettime(CLOCK_REALTIME, &now);
+	graph_budget_spend(budget, 9799, 0, now.tv_sec * INT64_C(1000));
+	client = BEGIN(once);
+	for (i = 0; i < 2; i++) {
+		delta = graph_delta_init(client, "f", NULL);
+		T_CHECK(graph_delta_next_page(delta, &fail) ==
+			(i == 0 ? 1 : -1));
+		graph_delta_deinit(&delta);
+	}
+	T_CHECK(fail.error == GRAPH_ERROR_THROTTLED);
+	T_CHECK(fail.retry_after_msecs > 500000);
+	end(&client);
+	graph_budget_destroy(&budget);
+	shared_dir = NULL;
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		(void)unlink(path);
+	}
+	T_CHECK(rmdir(dir) == 0);
 }
 
 static void test_links(void)
@@ -737,7 +783,7 @@ static void test_mime(void)
 	int fd = mkstemp(path);
 
 	(void)unlink(path);
-	graph_mime_start(client, "id", fd, mime_done, &result);
+	graph_mime_start(client, "id", fd, false, mime_done, &result);
 	fake_run(NULL, &result.done);
 	T_CHECK(result.error == GRAPH_OK && result.size == 8);
 	T_CHECK(lseek(fd, 0, SEEK_END) == 8);
@@ -745,7 +791,7 @@ static void test_mime(void)
 
 	result.done = false;
 	client = BEGIN(json);
-	graph_mime_start(client, "id", fd, mime_done, &result);
+	graph_mime_start(client, "id", fd, false, mime_done, &result);
 	fake_run(NULL, &result.done);
 	T_CHECK(result.error == GRAPH_ERROR_PROTOCOL);
 	end(&client);
@@ -753,7 +799,7 @@ static void test_mime(void)
 	/* destroy() ends what is in flight */
 	result.done = false;
 	client = begin(NULL, 0);
-	graph_mime_start(client, "id", fd, mime_done, &result);
+	graph_mime_start(client, "id", fd, false, mime_done, &result);
 	end(&client);
 	T_CHECK(result.done && result.error == GRAPH_ERROR_CANCELLED);
 	close(fd);
@@ -763,6 +809,7 @@ int main(void)
 {
 	test_transient();
 	test_final();
+	test_budget();
 	test_links();
 	test_token_gone();
 	test_ladders();

@@ -24,7 +24,7 @@ static pid_t hold_in_child(unsigned int weight, int *got_fd_r)
 	if (pid == 0) {
 		struct graph_slots *slots = graph_slots_create(dir);
 		graph_slot_set set = 0;
-		char got = graph_slots_take(slots, weight, &set) ? 'y' : 'n';
+		char got = graph_slots_take(slots, weight, false, &set) ? 'y' : 'n';
 
 		if (write(fds[1], &got, 1) < 0)
 			_exit(1);
@@ -68,9 +68,9 @@ int main(void)
 		T_CHECK(answer(fd) == 'y');
 	}
 	slots = graph_slots_create(dir);
-	T_CHECK(!graph_slots_take(slots, 1, &set) && set == 0);
+	T_CHECK(!graph_slots_take(slots, 1, false, &set) && set == 0);
 	end(pids[2]);
-	T_CHECK(graph_slots_take(slots, 1, &set) && set != 0);
+	T_CHECK(graph_slots_take(slots, 1, false, &set) && set != 0);
 	pid = hold_in_child(1, &fd);
 	T_CHECK(answer(fd) == 'n');
 	end(pid);
@@ -79,11 +79,26 @@ int main(void)
 		if (i != 2)
 			end(pids[i]);
 	}
-	T_CHECK(graph_slots_take(slots, 4, &set));
+	T_CHECK(graph_slots_take(slots, 4, false, &set));
 	other = graph_slots_create(dir);
-	T_CHECK(!graph_slots_take(other, 1, &set2));
+	T_CHECK(!graph_slots_take(other, 1, false, &set2));
 	graph_slots_release(slots, &set);
-	T_CHECK(graph_slots_take(other, 1, &set2));
+	T_CHECK(graph_slots_take(other, 1, false, &set2));
+
+	/* one is left to others, and who is urgent is known to them */
+	graph_slots_release(other, &set2);
+	for (i = 0; i < 3; i++) {
+		set = 0;
+		T_CHECK(graph_slots_take(slots, 1, true, &set));
+	}
+	set = 0;
+	T_CHECK(!graph_slots_take(slots, 1, true, &set));
+	T_CHECK(graph_slots_take(other, 1, false, &set2));
+	T_CHECK(!graph_slots_urgent(slots));
+	graph_slots_set_urgent(other, true);
+	T_CHECK(graph_slots_urgent(slots) && !graph_slots_urgent(other));
+	graph_slots_set_urgent(other, false);
+	T_CHECK(!graph_slots_urgent(slots));
 
 	/* the hold is seen by all, and never shortened */
 	graph_slots_hold(slots, 5000);
@@ -97,6 +112,8 @@ int main(void)
 		(void)unlink(path);
 	}
 	snprintf(path, sizeof(path), "%s/hold", dir);
+	(void)unlink(path);
+	snprintf(path, sizeof(path), "%s/urgent", dir);
 	(void)unlink(path);
 	(void)rmdir(dir);
 	T_RETURN();

@@ -1,6 +1,7 @@
 """What the commands cost in requests (docs: the budget), and manners."""
 
 import threading
+import time
 
 import pytest
 
@@ -82,6 +83,53 @@ def test_batches_go_side_by_side(rig, imap):
         rig.sim("settings", latency=0)
     assert len(sent) == 5
     assert max(stats["max_in_flight"].values()) == 4
+    assert stats["throttled"] == 0
+
+
+def test_one_is_kept_for_who_waits(rig, imap):
+    """While others read and write a lot, one message is not kept waiting for
+    all of that."""
+    rig.sim("folder", op="create", path="Crowd")
+    rig.sim("deliver", folder="Crowd", count=60)
+    rig.sim("folder", op="create", path="Single")
+    rig.sim("deliver", folder="Single", count=12)
+    time.sleep(1.1)                   # a LIST holds for so long
+    ok(imap.select("Single"))
+    stop, failures, before = threading.Event(), [], []
+
+    def session(n):
+        try:
+            conn = rig.imap()
+            ok(conn.select("Crowd"))
+            while not stop.is_set():
+                ok(conn.store("1:60", "+-"[n % 2] + "FLAGS.SILENT",
+                              f"(\\Flagged k{n})"))
+            conn.logout()
+        except Exception as err:      # shown by the assertion below
+            failures.append(err)
+
+    rig.sim("settings", latency=50)
+    threads = [threading.Thread(target=session, args=(n,)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    time.sleep(1)
+    try:
+        for n in range(1, 13):
+            rig.sim("log/clear")
+            ok(imap.fetch(str(n), "(BODY.PEEK[])"))
+            # those that were answered before ours, started after the command
+            before.append(sum(not e["path"].endswith("$value")
+                              for e in rig.requests()))
+            time.sleep(0.05)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        rig.sim("settings", latency=0)
+    assert failures == []
+    # three others are under way, and as many may end meanwhile
+    assert sorted(before)[-2] <= 6, before
+    stats = rig.sim("stats")
     assert stats["throttled"] == 0
 
 
