@@ -499,16 +499,18 @@ static void graph_run(struct msnet_transport *t, const bool *done)
 	while (!*done) {
 		struct msnet_timer *timer = graph->timer_head;
 
-		if (timer != NULL) {
-			msnet_timer_callback_t *callback = timer->callback;
-			void *context = timer->context;
-
-			graph_timer_remove(t, &timer);
-			callback(context);
-		} else if (graph->ex_head != NULL) {
+		/* what only waits comes after the answers */
+		if (graph->ex_head != NULL) {
 			if (graph->latency > 0)
 				usleep(graph->latency * 1000);
 			graph_answer(graph, graph->ex_head);
+		} else if (timer != NULL) {
+			msnet_timer_callback_t *callback = timer->callback;
+			void *context = timer->context;
+
+			(void)usleep(1000);
+			graph_timer_remove(t, &timer);
+			callback(context);
 		} else {
 			i_fatal("nothing to wait for");
 		}
