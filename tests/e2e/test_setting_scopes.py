@@ -61,7 +61,7 @@ def test_of_a_namespace(rig):
     names = b"\n".join(ok(conn.list())).decode()
     assert "Bob/Desk" in names and "Bob/Bob" not in names, names
     assert int(ok(conn.select("Bob/Desk"))[0]) >= 3
-    ok(conn.store("1", "+FLAGS", r"(\\Flagged)"))
+    ok(conn.store("1", "+FLAGS", r"(\Flagged)"))
     ok(conn.select("INBOX"))
     conn.logout()
     assert [m for m in rig.messages(BOB) if m["flag"] == "flagged"]
