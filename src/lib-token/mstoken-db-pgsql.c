@@ -7,14 +7,22 @@
 
 #include <errno.h>
 #include <libpq-fe.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 /* A server that cannot be reached is left alone for so long, so that many
-   askers do not wait for the same timeout one after the other. */
+   askers do not wait for the same timeout one after the other; longer, if it was
+   a timeout. */
 #define RECONNECT_SECS 2
+#define SLOW_RECONNECT_SECS 15
+#define CONNECT_SECS "5"
+/* for one statement: at the server, which then says so, and here, if it does not
+   say anything any more */
+#define STATEMENT_TIMEOUT "5s"
+#define ANSWER_SECS 8
 /* any number that no other program uses as an advisory lock */
 #define MIGRATION_LOCK "1836279655"
 
@@ -22,7 +30,8 @@ struct pgsql_db {
 	struct mstoken_db db;
 	PGconn *conn;			/* NULL = not connected */
 	char *url, *password_file;
-	time_t failed;			/* CLOCK_MONOTONIC seconds, 0 = not */
+	/* not before this (CLOCK_MONOTONIC seconds) is it tried again; and why */
+	time_t retry;
 	char failure[256];
 };
 
@@ -32,6 +41,13 @@ static time_t monotonic_now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec;
+}
+
+/* The error of this thread is that of all for a while. */
+static void pgsql_failed(struct pgsql_db *db, unsigned int secs)
+{
+	db->retry = monotonic_now() + secs;
+	snprintf(db->failure, sizeof(db->failure), "%s", mstoken_db_error());
 }
 
 /* First line of the file; heap, wipe it. Returns -1 if it cannot be read. */
@@ -57,6 +73,63 @@ static int pgsql_read_password(const char *path, char **password_r)
 	return 0;
 }
 
+static void pgsql_disconnect(struct pgsql_db *db)
+{
+	PQfinish(db->conn);
+	db->conn = NULL;
+}
+
+/* Waits for the answer, so long as a server that is alive may take. Returns -1
+   when it does not come. */
+static int pgsql_wait(struct pgsql_db *db, time_t deadline)
+{
+	struct pollfd pfd = { .fd = PQsocket(db->conn), .events = POLLIN };
+	time_t now;
+
+	while (PQisBusy(db->conn)) {
+		now = monotonic_now();
+		if (now >= deadline)
+			return -1;
+		if (poll(&pfd, 1, (int)(deadline - now) * 1000) > 0 &&
+		    PQconsumeInput(db->conn) == 0)
+			break;
+	}
+	return 0;
+}
+
+/* The result of what was sent: the first that is an error, or the last. NULL =
+   the connection is lost, and the error is set. */
+static PGresult *pgsql_result(struct pgsql_db *db)
+{
+	time_t deadline = monotonic_now() + ANSWER_SECS;
+	PGresult *result = NULL, *next;
+
+	for (;;) {
+		if (pgsql_wait(db, deadline) < 0) {
+			PQclear(result);
+			(void)mstoken_db_fail("the server does not answer");
+			pgsql_failed(db, SLOW_RECONNECT_SECS);
+			pgsql_disconnect(db);
+			return NULL;
+		}
+		next = PQgetResult(db->conn);
+		if (next == NULL)
+			break;
+		if (result != NULL &&
+		    PQresultStatus(result) == PGRES_FATAL_ERROR) {
+			PQclear(next);
+			continue;
+		}
+		PQclear(result);
+		result = next;
+	}
+	if (result == NULL) {
+		(void)mstoken_db_fail("%s", PQerrorMessage(db->conn));
+		pgsql_disconnect(db);
+	}
+	return result;
+}
+
 static int pgsql_script(struct mstoken_db *_db, const char *sql)
 {
 	struct pgsql_db *db = (struct pgsql_db *)_db;
@@ -65,22 +138,20 @@ static int pgsql_script(struct mstoken_db *_db, const char *sql)
 
 	if (db->conn == NULL)
 		return mstoken_db_fail("the connection is lost");
-	result = PQexec(db->conn, sql);
+	if (PQsendQuery(db->conn, sql) == 0)
+		return mstoken_db_fail("%s", PQerrorMessage(db->conn));
+	result = pgsql_result(db);
+	if (result == NULL)
+		return -1;
 	if (PQresultStatus(result) != PGRES_COMMAND_OK &&
 	    PQresultStatus(result) != PGRES_TUPLES_OK)
-		ret = mstoken_db_fail("%s", PQerrorMessage(db->conn));
+		ret = mstoken_db_fail("%s", PQresultErrorMessage(result));
 	/* a COMMIT of a transaction that had failed is answered so */
 	else if (strcmp(sql, "COMMIT") == 0 &&
 		 strcmp(PQcmdStatus(result), "COMMIT") != 0)
 		ret = mstoken_db_fail("the transaction was rolled back");
 	PQclear(result);
 	return ret;
-}
-
-static void pgsql_disconnect(struct pgsql_db *db)
-{
-	PQfinish(db->conn);
-	db->conn = NULL;
 }
 
 static void pgsql_notice(void *context, const char *message)
@@ -95,7 +166,7 @@ static int pgsql_start(struct pgsql_db *db)
 		"dbname", "client_encoding", "password", NULL
 	};
 	const char *values[] = {
-		"5", "10000", "msgraph-oauthd", db->url, "UTF8", NULL, NULL
+		CONNECT_SECS, "10000", "msgraph-oauthd", db->url, "UTF8", NULL, NULL
 	};
 	char *password;
 
@@ -116,21 +187,22 @@ static int pgsql_start(struct pgsql_db *db)
 	(void)PQsetErrorVerbosity(db->conn, PQERRORS_TERSE);
 	/* a token is on the disk before it is used */
 	return pgsql_script(&db->db, "SET synchronous_commit = on;"
-			    "SET statement_timeout = '5s'");
+			    "SET statement_timeout = '" STATEMENT_TIMEOUT "'");
 }
 
 static int pgsql_connect(struct pgsql_db *db)
 {
+	time_t started;
+
 	if (db->conn != NULL)
 		return 0;
-	if (db->failed != 0 && monotonic_now() - db->failed < RECONNECT_SECS)
+	started = monotonic_now();
+	if (started < db->retry)
 		return mstoken_db_fail("%s", db->failure);
-	if (pgsql_start(db) == 0) {
-		db->failed = 0;
+	if (pgsql_start(db) == 0)
 		return 0;
-	}
-	db->failed = monotonic_now();
-	snprintf(db->failure, sizeof(db->failure), "%s", mstoken_db_error());
+	pgsql_failed(db, monotonic_now() - started > 1 ? SLOW_RECONNECT_SECS :
+		     RECONNECT_SECS);
 	return -1;
 }
 
@@ -155,16 +227,20 @@ pgsql_try(struct pgsql_db *db, const char *sql, const char *const *params,
 
 	while (params[count] != NULL)
 		count++;
-	result = PQexecParams(db->conn, sql, count, NULL, params, NULL, NULL,
-			      0);
+	/* if it cannot be sent, that is the result */
+	(void)PQsendQueryParams(db->conn, sql, count, NULL, params, NULL, NULL,
+				0);
+	result = pgsql_result(db);
+	if (result == NULL)
+		return 1;
 	if (PQresultStatus(result) == PGRES_COMMAND_OK ||
 	    PQresultStatus(result) == PGRES_TUPLES_OK) {
 		*result_r = result;
 		return 0;
 	}
 	lost = pgsql_is_lost(result);
+	(void)mstoken_db_fail("%s", PQresultErrorMessage(result));
 	PQclear(result);
-	(void)mstoken_db_fail("%s", PQerrorMessage(db->conn));
 	if (!lost)
 		return -1;
 	pgsql_disconnect(db);

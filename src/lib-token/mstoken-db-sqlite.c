@@ -160,6 +160,7 @@ struct mstoken_db *mstoken_db_sqlite_open(const struct mstoken_db_settings *set)
 		/* a token is on the disk before it is used */
 		ret = sqlite_script(&db->db, "PRAGMA journal_mode = WAL;"
 				    "PRAGMA synchronous = FULL;"
+				    "PRAGMA secure_delete = ON;"
 				    "PRAGMA foreign_keys = ON");
 		if (ret == 0)
 			ret = sqlite_set_mode(set->store, mode);

@@ -40,6 +40,8 @@ struct mstoken_refresher {
 	/* entries are never removed before the end, so that a thread may wait
 	   on one without the mutex being held all the time */
 	struct refresh_entry *entries;
+	/* the last warning that the store cannot be read */
+	time_t warned;			/* CLOCK_MONOTONIC seconds */
 };
 
 /* Is this the token that Graph refused? */

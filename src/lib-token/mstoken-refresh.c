@@ -14,6 +14,8 @@
 /* A failure is the answer for this long, so that many impatient mail programs
    are no storm at the login host (AADSTS50196). */
 #define REFRESH_HOLD_SECS 3
+/* how often it is said that the store cannot be read */
+#define WARN_SECS 60
 
 static time_t monotonic_now(void)
 {
@@ -167,6 +169,22 @@ entry_update(struct mstoken_refresher *refresher, struct refresh_entry *entry,
 	return entry->result;
 }
 
+/* Called with the mutex held. */
+static void warn_of_store(struct mstoken_refresher *refresher)
+{
+	struct msnet_buf buf = { 0 };
+
+	if (refresher->warned != 0 &&
+	    monotonic_now() - refresher->warned < WARN_SECS)
+		return;
+	refresher->warned = monotonic_now();
+	msnet_buf_printf(&buf, "the account store cannot be read, tokens in "
+			 "memory are handed out: %s",
+			 mstoken_store_error(refresher->set.store));
+	refresher->set.warn(refresher->set.context, buf.data);
+	msnet_buf_free(&buf);
+}
+
 /* What the database says of the account first: it may have been unlinked or
    linked anew by another daemon. -1: no such account. */
 static int
@@ -183,8 +201,10 @@ entry_look(struct mstoken_refresher *refresher, const char *address,
 		mstoken_account_deinit(&account);
 	} else if (ret == 0) {
 		entry_forget(*entry_r);
+	} else {
+		/* while it cannot be asked, what is in memory is good */
+		warn_of_store(refresher);
 	}
-	/* while it cannot be asked, what is in memory is good */
 	return ret == 0 ? -1 : 0;
 }
 
