@@ -10,18 +10,22 @@
 #include "oauthd-monitor.h"
 #include "oauthd-notify.h"
 #include "mstoken-db.h"
+#include "mstoken-pkce.h"
 #include "mstoken-seal.h"
 #include "msnet-buf.h"
 #include "msnet-secret.h"
 #include "msnet-transport.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #define EXIT_USAGE 64
 #define EXIT_CONFIG 78
@@ -105,6 +109,48 @@ static void oauthd_renewed(void *context, const char *address,
 		oauthd_event_failure("renewal_failed", address, fail);
 }
 
+/* One daemon for each socket, so that nobody else has its leases. The lock goes
+   with the process. */
+static int oauthd_lock_broker(const char *broker, char **error_r)
+{
+	struct msnet_buf buf = { 0 };
+	int fd;
+
+	msnet_buf_printf(&buf, "%s.lock", broker);
+	fd = open(buf.data, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd == -1 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		msnet_buf_printf(&buf, ": %s", errno == EWOULDBLOCK ?
+				 "another msgraph-oauthd serves this socket" :
+				 strerror(errno));
+		*error_r = msnet_buf_steal(&buf);
+		if (fd != -1)
+			(void)close(fd);
+		return -1;
+	}
+	msnet_buf_free(&buf);
+	return fd;
+}
+
+/* Who holds a lease. The same after a restart, so that a daemon goes on with
+   what it was killed at; another one on another host, or at another socket. */
+static char *oauthd_lease_owner(const char *broker)
+{
+	char host[256] = "", machine[64] = "", *owner;
+	FILE *file = fopen("/etc/machine-id", "re");
+	struct msnet_buf buf = { 0 };
+
+	if (file != NULL) {
+		if (fgets(machine, sizeof(machine), file) == NULL)
+			machine[0] = '\0';
+		(void)fclose(file);
+	}
+	(void)gethostname(host, sizeof(host) - 1);
+	msnet_buf_printf(&buf, "%s\n%s\n%s", machine, host, broker);
+	owner = mstoken_pkce_challenge(buf.data);
+	msnet_buf_free(&buf);
+	return owner;
+}
+
 static void oauthd_warn(void *context, const char *message)
 {
 	oauthd_log("%s", message);
@@ -124,6 +170,7 @@ static int oauthd_open(struct oauthd *oauthd, char **error_r)
 		.password_file = oauthd->config.store_password_file,
 		.mode = oauthd->config.store_mode,
 	};
+	char *owner;
 
 	oauthd->metrics = oauthd_metrics_create();
 	oauthd->seal = mstoken_seal_open(oauthd->config.key_file, error_r);
@@ -134,7 +181,9 @@ static int oauthd_open(struct oauthd *oauthd, char **error_r)
 	if (oauthd->store == NULL)
 		return -1;
 	set.store = oauthd->store;
+	set.owner = owner = oauthd_lease_owner(oauthd->config.broker);
 	oauthd->refresher = mstoken_refresher_create(&set);
+	free(owner);
 	oauthd->links = oauthd_links_create(oauthd);
 	return 0;
 }
@@ -168,9 +217,10 @@ static int oauthd_serve(struct oauthd *oauthd, const sigset_t *signals)
 	struct oauthd_httpd *httpd = NULL;
 	struct oauthd_monitor *monitor = NULL;
 	char *error = NULL;
-	int ret = EXIT_FAILURE;
+	int lock_fd, ret = EXIT_FAILURE;
 
-	if (oauthd_open(oauthd, &error) == 0 &&
+	lock_fd = oauthd_lock_broker(oauthd->config.broker, &error);
+	if (lock_fd != -1 && oauthd_open(oauthd, &error) == 0 &&
 	    (broker = oauthd_broker_start(oauthd, &error)) != NULL &&
 	    (httpd = oauthd_httpd_start(oauthd, &error)) != NULL &&
 	    oauthd_monitor_start(oauthd, &monitor, &error) == 0) {
@@ -192,6 +242,8 @@ static int oauthd_serve(struct oauthd *oauthd, const sigset_t *signals)
 			   "accounts go on with the older ones");
 	}
 	oauthd_close(oauthd);
+	if (lock_fd != -1)
+		(void)close(lock_fd);
 	free(error);
 	return ret;
 }

@@ -33,7 +33,6 @@ struct refresh_entry {
 
 struct mstoken_refresher {
 	struct mstoken_refresher_settings set;
-	/* this daemon, as owner of leases */
 	char *owner;
 	pthread_mutex_t mutex;
 	pthread_cond_t cond;

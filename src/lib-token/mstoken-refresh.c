@@ -31,7 +31,7 @@ mstoken_refresher_create(const struct mstoken_refresher_settings *set)
 	struct mstoken_refresher *refresher = msnet_malloc(sizeof(*refresher));
 
 	refresher->set = *set;
-	refresher->owner = msnet_secret_random_text(16);
+	refresher->owner = msnet_strdup(set->owner);
 	pthread_mutex_init(&refresher->mutex, NULL);
 	pthread_cond_init(&refresher->cond, NULL);
 	return refresher;

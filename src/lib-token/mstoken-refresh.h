@@ -14,6 +14,9 @@ struct mstoken_refresher;
 
 struct mstoken_refresher_settings {
 	struct mstoken_store *store;
+	/* This daemon, as owner of leases: no other that runs has this name. It
+	   is copied. */
+	const char *owner;
 	/* A transport of the calling thread's own; destroyed after use. */
 	struct msnet_transport *(*transport_create)(void *context);
 	/* The app registration as it is now; app_r's strings must stay valid

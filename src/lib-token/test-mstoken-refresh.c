@@ -327,13 +327,16 @@ static void *ask_other(void *context)
 
 static void test_two(const struct mstoken_refresher_settings *set)
 {
-	struct mstoken_refresher *other = mstoken_refresher_create(set);
+	struct mstoken_refresher_settings second = *set;
+	struct mstoken_refresher *other;
 	struct mstoken_failure fail;
 	unsigned int expires_in, requests = login.requests, i;
 	pthread_t threads[20];
 	void *result;
 	char *token;
 
+	second.owner = "two";
+	other = mstoken_refresher_create(&second);
 	forget();
 	login.body = "{\"access_token\":\"four\",\"expires_in\":3600}";
 	for (i = 0; i < 20; i++)
@@ -379,7 +382,7 @@ static void test_unlink(void)
 int main(void)
 {
 	struct mstoken_refresher_settings set = {
-		.transport_create = fake_create, .app_get = app_get,
+		.owner = "one", .transport_create = fake_create, .app_get = app_get,
 		.app_release = app_release, .warn = warn,
 		.timeout_msecs = 1000
 	};

@@ -4,7 +4,8 @@ PACKAGES_BUILD="gcc make pkg-config autoconf automake libtool dovecot-dev \
 dovecot-imapd libcurl4-openssl-dev libjson-c-dev libmicrohttpd-dev \
 libsqlite3-dev libpq-dev libcrypt-dev libsystemd-dev libssl-dev"
 PACKAGES_SIM="python3 python3-aiohttp python3-cryptography"
-PACKAGES_TEST="systemd python3-prometheus-client postgresql dovecot-sqlite dovecot-pgsql python3-pytest python3-msal valgrind isync curl xz-utils"
+PACKAGES_TEST="systemd python3-prometheus-client postgresql dovecot-sqlite \
+dovecot-pgsql python3-pytest python3-msal valgrind isync curl xz-utils"
 PACKAGES_LINT="clang clang-tidy cppcheck mandoc"
 PACKAGES_DEB="build-essential debhelper lintian"
 
