@@ -226,6 +226,10 @@ config_read_lines(const char *path, struct oauthd_config *config,
 			struct msnet_buf buf = { 0 };
 
 			snprintf(place, sizeof(place), "%u", number);
+			/* the name only: the value may be a secret that is in
+			   the wrong place */
+			copy[strchr(copy, '=') == NULL ? 0 :
+			     strcspn(copy, "=")] = '\0';
 			msnet_buf_printf(&buf, "%s line %s: %s: %s", path,
 					 place, trim(copy), error);
 			*error_r = msnet_buf_steal(&buf);

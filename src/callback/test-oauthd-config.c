@@ -63,6 +63,10 @@ static void test_bad(void)
 		{ GOOD "graph_url = http://graph\n", "https://" },
 		{ GOOD "login_url =\n", "https://" },
 		{ GOOD "tenant =\n", "empty" },
+		{ GOOD "app_passwords = maybe\n", "yes or no" },
+		{ GOOD "store_mode = rw\n", "file mode" },
+		{ GOOD "client_secret = marker\n", "client_secret: no such" },
+		{ GOOD "marker\n", "key = value" },
 		{ GOOD "public_url = http://mail.example\n", "https://" },
 		{ GOOD "public_url = http://127.0.0.1.evil\n", "https://" },
 		{ GOOD "broker_mode = 999\n", "0660" },
@@ -87,6 +91,7 @@ static void test_bad(void)
 					&config, &error) < 0);
 		T_CHECK_CASE(tests[i].text, error != NULL &&
 			     strstr(error, tests[i].want) != NULL &&
+			     strstr(error, "marker") == NULL &&
 			     strchr(error, '\n') == NULL);
 		free(error);
 	}

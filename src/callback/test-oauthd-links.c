@@ -98,7 +98,8 @@ check_finish(struct oauthd_links *links, const char *state, const char *cookie,
 static void test_pages(void)
 {
 	const struct mstoken_aadsts *entry;
-	char address[] = "<a&b>@c", url[] = "https://mail.example/start?i=x";
+	char address[] = "<a&b>@c", url[] = "https://mail.example/start?i=x",
+		password[] = "abcd-efgh";
 	struct oauthd_link_end end = { .address = address, .again_url = url };
 	struct oauthd_page page;
 	unsigned int status;
@@ -118,6 +119,16 @@ static void test_pages(void)
 	end.result = OAUTHD_LINK_WRONG_ACCOUNT;
 	oauthd_page_result(&page, &end, 0);
 	T_CHECK(strstr(page.html, "&lt;a&amp;b&gt;@c") != NULL);
+	free(page.html);
+	/* the app password is there if there is one */
+	end.result = OAUTHD_LINK_OK;
+	end.app_password = password;
+	oauthd_page_result(&page, &end, 0);
+	T_CHECK(strstr(page.html, "abcd-efgh") != NULL);
+	free(page.html);
+	end.app_password = NULL;
+	oauthd_page_result(&page, &end, 0);
+	T_CHECK(strstr(page.html, "abcd-efgh") == NULL);
 	free(page.html);
 	oauthd_page_start(&page, address, "\"><x", "https://mail.example");
 	T_CHECK(strstr(page.html, "value=\"&quot;&gt;&lt;x\"") != NULL);

@@ -97,7 +97,7 @@ def link(rig, user=ALICE):
     url = rig.ctl("link", user).stdout.strip()
     status, page = Browser(rig.context).follow(url, user)
     assert status == 200 and "is linked" in page
-    shown = re.search(r"<code>([a-z0-9-]*)</code>", page)
+    shown = re.search(r"\b([a-z2-9]{4}(-[a-z2-9]{4}){6})\b", page)
     if shown:
         rig.markers.add(shown[1])
     return shown and shown[1]
