@@ -215,7 +215,9 @@ int msgraph_copy(struct mail_save_context *_ctx, struct mail *mail)
 	    _ctx->data.received_date != (time_t)-1)
 		return mail_storage_copy(_ctx, mail);
 
-	ret = msgraph_copy_queue(ctx, mail);
+	ret = msgraph_save_check_identity(ctx);
+	if (ret == 0)
+		ret = msgraph_copy_queue(ctx, mail);
 	if (ret < 0 && dest != mail->box->storage) {
 		text = mail_storage_get_last_error(mail->box->storage, &error);
 		if (error != MAIL_ERROR_NONE)

@@ -246,6 +246,17 @@ msgraph_save_check_size(struct msgraph_save_context *ctx, uoff_t size)
 	return -1;
 }
 
+int msgraph_save_check_identity(struct msgraph_save_context *ctx)
+{
+	if (ctx->ctx.data.uid == 0)
+		return 0;
+	mail_storage_set_error(ctx->mbox->box.storage, MAIL_ERROR_NOTPOSSIBLE,
+		"Messages of Microsoft 365 cannot take the UID and GUID of "
+		"another store (use doveadm import, not sync, to add mail)");
+	ctx->failed = TRUE;
+	return -1;
+}
+
 int msgraph_save_begin(struct mail_save_context *_ctx, struct istream *input)
 {
 	struct msgraph_save_context *ctx = MSGRAPH_SAVECTX(_ctx);
@@ -257,6 +268,8 @@ int msgraph_save_begin(struct mail_save_context *_ctx, struct istream *input)
 
 	i_assert(!ctx->writing);
 	ctx->failed = FALSE;
+	if (msgraph_save_check_identity(ctx) < 0)
+		return -1;
 	/* the size of an IMAP literal is known before it is sent */
 	if (i_stream_get_size(input, FALSE, &size) > 0 &&
 	    msgraph_save_check_size(ctx, size) < 0)

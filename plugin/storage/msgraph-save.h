@@ -63,6 +63,9 @@ struct msgraph_save_context {
    modseq of ctx->data, and fill op's. */
 void msgraph_save_add_placeholder(struct msgraph_save_context *ctx,
 				  struct msgraph_save_op *op, uint32_t *seq_r);
+/* dsync asks for UIDs, and finds its messages by them and by GUIDs: what got
+   others would be saved again with each run. Returns -1 with the error set. */
+int msgraph_save_check_identity(struct msgraph_save_context *ctx);
 /* UIDs of a mailbox start with its oldest message: make sure the first listing
    is in before anything gets one. Returns -1 with the error set. */
 int msgraph_save_ensure_synced(struct msgraph_save_context *ctx);

@@ -261,7 +261,9 @@ msgraph_mailbox_get_status(struct mailbox *box,
 	if (index_storage_get_status(box, items, status_r) < 0)
 		return -1;
 	status_r->have_guids = TRUE;
-	status_r->have_save_guids = FALSE;
+	/* dsync then finds its messages by them. It is not asked to keep one:
+	   what would have to is refused by msgraph_save_check_identity(). */
+	status_r->have_save_guids = TRUE;
 	if ((items & STATUS_PERMANENT_FLAGS) != 0) {
 		/* \Draft is Graph's to decide and never changes */
 		status_r->permanent_flags &= ENUM_NEGATE(MAIL_DRAFT);

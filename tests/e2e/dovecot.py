@@ -142,6 +142,32 @@ protocol imap {
 """
 
 
+def delivery_extra(pop3_port):
+    """POP3 with UIDLs that outlive the index, and LMTP on run/lmtp"""
+    return f"""
+protocols = imap pop3 lmtp
+pop3_uidl_format = {"%{guid}" if IS_24 else "%g"}
+postmaster_address = postmaster@example.com
+lmtp_save_to_detail_mailbox = yes
+service pop3-login {{
+  inet_listener pop3 {{
+    port = {pop3_port}
+  }}
+  inet_listener pop3s {{
+    port = 0
+  }}
+}}
+"""
+
+
+def other_store(driver, path):
+    """doveadm options for another store with names as they are"""
+    if IS_24:
+        return [f"mail_driver={driver}", f"mail_path={path}",
+                "mailbox_list_layout=fs"]
+    return [f"mail_location={driver}:{path}:LAYOUT=fs"]
+
+
 def conf(path, imap_port, uid, values, auth):
     return ((VERSION_24 if IS_24 else "") +
             COMMON.format(path=path, imap_port=imap_port, uid=uid) +

@@ -295,6 +295,20 @@ key_file = {self.file("seal.key")}
             found += [(name, m) for m in markers if m in data]
         return found
 
+    def doveadm(self, *args, options=(), user=None):
+        """What it printed; options come first, as -o"""
+        done = subprocess.run(
+            dovecot.private(self.file("modules"), "doveadm", "-c",
+                            self.file("dovecot.conf"),
+                            *[w for o in options for w in ("-o", o)],
+                            *args[0].split(), *(["-u", user or self.users[0]]
+                                       if user is not False else []),
+                            *args[1:]),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            timeout=1800, errors="surrogateescape")
+        assert done.returncode == 0, (args, done.returncode, done.stderr)
+        return done.stdout
+
     def log_errors(self):
         """New lines of the Dovecot log that must not be there."""
         try:

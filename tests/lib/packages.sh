@@ -5,7 +5,8 @@ dovecot-imapd libcurl4-openssl-dev libjson-c-dev libmicrohttpd-dev \
 libsqlite3-dev libpq-dev libcrypt-dev libsystemd-dev libssl-dev"
 PACKAGES_SIM="python3 python3-aiohttp python3-cryptography"
 PACKAGES_TEST="systemd python3-prometheus-client postgresql dovecot-sqlite \
-dovecot-pgsql python3-pytest python3-msal valgrind isync curl xz-utils"
+dovecot-pgsql dovecot-pop3d dovecot-lmtpd python3-pytest python3-msal valgrind \
+isync offlineimap3 neomutt getmail6 php-cli php-imap curl xz-utils"
 PACKAGES_LINT="clang clang-tidy cppcheck mandoc"
 PACKAGES_DEB="build-essential debhelper lintian"
 
