@@ -6,7 +6,9 @@ libsqlite3-dev libpq-dev libcrypt-dev libsystemd-dev libssl-dev"
 PACKAGES_SIM="python3 python3-aiohttp python3-cryptography"
 PACKAGES_TEST="systemd python3-prometheus-client postgresql dovecot-sqlite \
 dovecot-pgsql dovecot-pop3d dovecot-lmtpd python3-pytest python3-msal valgrind \
-isync offlineimap3 neomutt getmail6 php-cli php-imap curl xz-utils"
+isync offlineimap3 neomutt getmail6 curl xz-utils"
+# not in every release of Debian: its c-client has left with PHP 8.4
+PACKAGES_PHP="php-cli php-imap"
 PACKAGES_LINT="clang clang-tidy cppcheck mandoc"
 PACKAGES_DEB="build-essential debhelper lintian"
 
@@ -15,6 +17,14 @@ packages_missing() {
 	for package in "$@"; do
 		dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null |
 			grep -qx installed || printf '%s ' "$package"
+	done
+}
+
+# packages_known NAME...: those that apt can install
+packages_known() {
+	for package in "$@"; do
+		[ -z "$(apt-cache policy "$package" 2>/dev/null |
+			grep 'Candidate: [0-9]')" ] || printf '%s ' "$package"
 	done
 }
 
