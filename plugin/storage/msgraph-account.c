@@ -36,8 +36,8 @@ static enum graph_error account_error(enum broker_status status)
 }
 
 static int
-account_get_token(void *context, const char *rejected, const char **token_r,
-		  struct graph_failure *fail_r)
+account_get_token(void *context, const char *rejected, const char *claims,
+		  const char **token_r, struct graph_failure *fail_r)
 {
 	struct msgraph_account *account = context;
 	struct broker_answer answer;
@@ -55,8 +55,8 @@ account_get_token(void *context, const char *rejected, const char **token_r,
 		return 0;
 	}
 	broker_client_get_token(account->set->broker, account->set->account,
-				rejected, account->set->request_timeout * 1000,
-				&answer);
+				rejected, claims,
+				account->set->request_timeout * 1000, &answer);
 	if (answer.status == BROKER_OK) {
 		account_forget_token(account);
 		account->token = i_strdup(answer.token);

@@ -32,7 +32,8 @@ static void (*edited_func)(void *context, const char *id);
 static void *edited_context;
 
 static int get_token(void *context ATTR_UNUSED,
-		     const char *rejected ATTR_UNUSED, const char **token_r,
+		     const char *rejected ATTR_UNUSED,
+		     const char *claims ATTR_UNUSED, const char **token_r,
 		     struct graph_failure *fail_r ATTR_UNUSED)
 {
 	*token_r = "token";

@@ -3,6 +3,7 @@
 
 #include "oauthd.h"
 #include "oauthd-broker.h"
+#include "oauthd-expiry.h"
 #include "oauthd-httpd.h"
 #include "oauthd-keepalive.h"
 #include "oauthd-links.h"
@@ -45,37 +46,6 @@ struct msnet_transport *oauthd_transport_create(void *context)
 	return msnet_poll_transport_create(&set);
 }
 
-void oauthd_app_get(void *context, struct mstoken_app *app_r)
-{
-	struct oauthd *oauthd = context;
-	bool changed;
-
-	pthread_rwlock_rdlock(&oauthd->config_lock);
-	changed = oauthd_config_secret_has_changed(&oauthd->config);
-	pthread_rwlock_unlock(&oauthd->config_lock);
-	if (changed)
-		oauthd_reload_secret(oauthd);
-
-	pthread_rwlock_rdlock(&oauthd->config_lock);
-	app_r->client_id = msnet_strdup(oauthd->config.client_id);
-	app_r->client_secret = msnet_strdup(oauthd->config.client_secret);
-	pthread_rwlock_unlock(&oauthd->config_lock);
-	app_r->certificate_file = oauthd->config.client_certificate_file;
-	app_r->tenant = oauthd->config.tenant;
-	app_r->login_url = oauthd->config.login_url;
-	app_r->redirect_uri = oauthd->config.redirect_uri;
-	app_r->scope = oauthd->config.scope;
-}
-
-void oauthd_app_release(void *context, struct mstoken_app *app)
-{
-	char *secret = (char *)app->client_secret;
-
-	free((char *)app->client_id);
-	msnet_secret_free(&secret);
-	memset(app, 0, sizeof(*app));
-}
-
 static void oauthd_wait_for_end(struct oauthd *oauthd, const sigset_t *signals)
 {
 	struct timespec timeout = { .tv_sec = FIRST_KEEP_ALIVE_SECS };
@@ -90,6 +60,7 @@ static void oauthd_wait_for_end(struct oauthd *oauthd, const sigset_t *signals)
 		else if (errno == EAGAIN) {
 			(void)mstoken_refresher_flush(oauthd->refresher);
 			oauthd_keep_alive(oauthd);
+			oauthd_expiry_watch(oauthd);
 			timeout.tv_sec = KEEP_ALIVE_SECS;
 		}
 	}
@@ -156,6 +127,27 @@ static void oauthd_warn(void *context, const char *message)
 	oauthd_log("%s", message);
 }
 
+/* Accounts whose registration has gone from the configuration. */
+static void oauthd_check_registrations(struct oauthd *oauthd)
+{
+	struct mstoken_account *accounts;
+	unsigned int i, count;
+
+	if (mstoken_store_list(oauthd->store, &accounts, &count) < 0)
+		return;
+	for (i = 0; i < count; i++) {
+		if (oauthd_config_find_registration(&oauthd->config,
+				accounts[i].registration) != NULL)
+			continue;
+		oauthd_event("registration_missing", "account",
+			     accounts[i].address, "registration",
+			     accounts[i].registration, "message",
+			     "put it back into the configuration, or link the "
+			     "account again", NULL);
+	}
+	mstoken_accounts_free(&accounts, count);
+}
+
 static int oauthd_open(struct oauthd *oauthd, char **error_r)
 {
 	struct mstoken_refresher_settings set = {
@@ -176,10 +168,11 @@ static int oauthd_open(struct oauthd *oauthd, char **error_r)
 	oauthd->seal = mstoken_seal_open(oauthd->config.key_file, error_r);
 	if (oauthd->seal == NULL)
 		return -1;
-	oauthd->store = mstoken_store_open(&db, oauthd->seal,
-					   oauthd->config.client_id, error_r);
+	oauthd->store = mstoken_store_open(&db, oauthd->seal, "", error_r);
 	if (oauthd->store == NULL)
 		return -1;
+	oauthd_set_client_ids(oauthd);
+	oauthd_check_registrations(oauthd);
 	set.store = oauthd->store;
 	set.owner = owner = oauthd_lease_owner(oauthd->config.broker);
 	oauthd->refresher = mstoken_refresher_create(&set);
@@ -226,6 +219,7 @@ static int oauthd_serve(struct oauthd *oauthd, const sigset_t *signals)
 	    oauthd_monitor_start(oauthd, &monitor, &error) == 0) {
 		oauthd_event("ready", "version", MSGRAPH_VERSION, NULL);
 		oauthd_notify_ready();
+		oauthd_expiry_watch(oauthd);
 		oauthd_wait_for_end(oauthd, signals);
 		oauthd_notify_stopping();
 		oauthd_event("stopping", NULL);

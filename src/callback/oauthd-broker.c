@@ -1,4 +1,6 @@
 #include "oauthd-broker.h"
+#include "oauthd-admit.h"
+#include "oauthd-expiry.h"
 #include "oauthd-links.h"
 #include "oauthd-password.h"
 #include "oauthd.h"
@@ -95,7 +97,7 @@ static void op_token(struct oauthd *oauthd, const struct broker_request *req,
 	struct mstoken_failure fail;
 
 	if (mstoken_refresher_get(oauthd->refresher, req->account,
-				  req->rejected, &answer->token,
+				  req->rejected, req->claims, &answer->token,
 				  &answer->expires_in, &fail) == 0) {
 		answer->status = BROKER_OK;
 		return;
@@ -118,14 +120,52 @@ static char *store_error(struct oauthd *oauthd, const char *verb)
 	return msnet_buf_steal(&buf);
 }
 
+/* Nobody has to sign in. */
+static void op_link_app_only(struct oauthd *oauthd,
+			     const struct mstoken_app *app,
+			     const char *address, struct broker_answer *answer)
+{
+	struct mstoken_failure fail;
+
+	if (oauthd_admit_app_only(oauthd, app, address, &fail) ==
+	    OAUTHD_LINK_OK) {
+		answer->status = BROKER_OK;
+		answer->message = msnet_strdup("linked, without a sign-in: the "
+			"registration has app_only = yes; give Dovecot "
+			"msgraph_mailbox = %u");
+		oauthd_event("linked", "account", address, NULL);
+		return;
+	}
+	oauthd_event_failure("link_failed", address, &fail);
+	answer->status = status_from_state(fail.state);
+	answer->message = msnet_strdup(fail.message);
+}
+
 static void op_link(struct oauthd *oauthd, const struct broker_request *req,
 		    struct broker_answer *answer)
 {
+	struct mstoken_failure fail;
+	struct mstoken_app app;
+	bool app_only;
+
 	if (strchr(req->account, '@') == NULL) {
 		answer->message = msnet_strdup(
 			"the account must be an e-mail address");
-	} else if (oauthd_links_invite(oauthd->links, req->account,
-				       &answer->url) == 0) {
+		return;
+	}
+	if (oauthd_app_get_for(oauthd, req->account, &app) < 0) {
+		oauthd_fail_no_registration(req->account, &fail);
+		answer->message = msnet_strdup(fail.message);
+		return;
+	}
+	app_only = app.app_only;
+	if (app_only)
+		op_link_app_only(oauthd, &app, req->account, answer);
+	oauthd_app_release(oauthd, &app);
+	if (app_only)
+		return;
+	if (oauthd_links_invite(oauthd->links, req->account,
+				 &answer->url) == 0) {
 		answer->status = BROKER_OK;
 	} else {
 		answer->message = store_error(oauthd, "written");
@@ -249,11 +289,15 @@ static void op_status(struct oauthd *oauthd, const struct broker_request *req,
 			worst = accounts[i].state;
 	}
 	mstoken_accounts_free(&accounts, count);
+	if (req->account == NULL) {
+		if (count == 0)
+			msnet_buf_add(&buf, "no account is linked");
+		oauthd_expiry_describe(oauthd, &buf);
+	}
 	answer->status = found ? status_from_state(worst) :
 		BROKER_UNKNOWN_ACCOUNT;
 	answer->message = buf.used > 0 ? msnet_buf_steal(&buf) :
-		msnet_strdup(found ? "no account is linked" :
-			     "the account is not linked");
+		msnet_strdup("the account is not linked");
 }
 
 static const struct {

@@ -1,44 +1,53 @@
 #include "oauthd-config.h"
-#include "mstoken-assertion.h"
-#include "mstoken-flow.h"
 #include "msnet-buf.h"
-#include "msnet-secret.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <json-c/json.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/stat.h>
+#include <time.h>
 
 #define CONFIG_LINE_MAX 4096
-#define SECRET_MAX 4096
-#define LEXZUR_SECTION "MS-OfficeMail-365"
+#define REGISTRATION_NAME_MAX 64
+#define REGISTRATION_NAME_CHARS \
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 
 enum key_type {
 	KEY_STRING, KEY_FILE, KEY_URL, KEY_PUBLIC_URL, KEY_OCTAL, KEY_SECS,
-	KEY_BOOL
+	KEY_BOOL, KEY_DATE
 };
 
 static const struct config_key {
 	const char *name;
 	enum key_type type;
+	/* a field of struct oauthd_registration, not of oauthd_config */
+	bool registration;
 	size_t offset;
 	const char *value;		/* default */
 	bool required;
 } keys[] = {
+#define REG(name, type) \
+	{ #name, type, true, offsetof(struct oauthd_registration, name), \
+	  NULL, false }
+	REG(client_id, KEY_STRING),
+	REG(client_secret_file, KEY_FILE),
+	REG(client_secret_next_file, KEY_FILE),
+	REG(client_secret_expires, KEY_DATE),
+	REG(client_certificate_file, KEY_FILE),
+	REG(lexzur_integrations, KEY_STRING),
+	REG(tenant, KEY_STRING),
+	REG(cloud, KEY_STRING),
+	REG(login_url, KEY_URL),
+	REG(graph_url, KEY_URL),
+	REG(features, KEY_STRING),
+	REG(domains, KEY_STRING),
+	REG(app_only, KEY_BOOL),
+	REG(continuous_access, KEY_BOOL),
+#undef REG
 #define KEY(name, type, value, required) \
-	{ #name, type, offsetof(struct oauthd_config, name), value, required }
-	KEY(client_id, KEY_STRING, NULL, false),
-	KEY(client_secret_file, KEY_FILE, NULL, false),
-	KEY(client_certificate_file, KEY_FILE, NULL, false),
-	KEY(lexzur_integrations, KEY_STRING, NULL, false),
-	KEY(tenant, KEY_STRING, "common", false),
-	KEY(login_url, KEY_URL, "https://login.microsoftonline.com", false),
-	KEY(graph_url, KEY_URL, "https://graph.microsoft.com", false),
+	{ #name, type, false, offsetof(struct oauthd_config, name), value, \
+	  required }
 	KEY(ca_file, KEY_STRING, NULL, false),
 	KEY(public_url, KEY_PUBLIC_URL, NULL, true),
 	KEY(callback_path, KEY_STRING,
@@ -52,7 +61,6 @@ static const struct config_key {
 	KEY(store_mode, KEY_OCTAL, "0600", false),
 	KEY(store_password_file, KEY_FILE, NULL, false),
 	KEY(key_file, KEY_FILE, "/etc/msgraph/seal.key", false),
-	KEY(features, KEY_STRING, "read send settings", false),
 	KEY(invitation_lifetime, KEY_SECS, "86400", false),
 	KEY(app_passwords, KEY_BOOL, "no", false),
 #undef KEY
@@ -74,17 +82,6 @@ static const struct config_key *config_key_find(const char *name)
 			return &keys[i];
 	}
 	return NULL;
-}
-
-/* "where: what: detail"; what may be "". Heap. */
-static char *
-config_error(const char *where, const char *what, const char *detail)
-{
-	struct msnet_buf buf = { 0 };
-
-	msnet_buf_printf(&buf, "%s: %s%s%s", where, what,
-			 *what == '\0' ? "" : ": ", detail);
-	return msnet_buf_steal(&buf);
 }
 
 static bool url_is_loopback(const char *url)
@@ -116,12 +113,35 @@ static char *config_file_name(const char *value)
 	return msnet_buf_steal(&buf);
 }
 
+/* Of the section that is being read, for a key of registrations. */
+static void *
+config_field(struct oauthd_config *config, const struct config_key *key)
+{
+	char *base = key->registration ? (char *)&config->registrations[
+		config->registration_count - 1] : (char *)config;
+
+	return base + key->offset;
+}
+
+static bool parse_date(const char *value, int64_t *time_r)
+{
+	struct tm tm;
+	const char *end;
+
+	memset(&tm, 0, sizeof(tm));
+	end = strptime(value, "%Y-%m-%d", &tm);
+	if (end == NULL || *end != '\0')
+		return false;
+	*time_r = (int64_t)timegm(&tm);
+	return true;
+}
+
 /* Returns what is wrong with the value (static), or NULL. */
 static const char *
 config_set(struct oauthd_config *config, const struct config_key *key,
 	   const char *value)
 {
-	void *field = (char *)config + key->offset;
+	void *field = config_field(config, key);
 	char **str = field, *end;
 	unsigned long number;
 	size_t len = strlen(value);
@@ -156,6 +176,9 @@ config_set(struct oauthd_config *config, const struct config_key *key,
 			return "must be yes or no";
 		*(bool *)field = strcmp(value, "yes") == 0;
 		return NULL;
+	case KEY_DATE:
+		return parse_date(value, field) ? NULL :
+			"must be a date such as 2027-12-31";
 	case KEY_STRING:
 	case KEY_FILE:
 		break;
@@ -173,35 +196,67 @@ config_set(struct oauthd_config *config, const struct config_key *key,
 	return NULL;
 }
 
-static char *trim(char *str)
+static struct oauthd_registration *
+config_add_registration(struct oauthd_config *config, const char *name)
 {
-	char *end;
+	struct oauthd_registration *reg;
 
-	while (isspace((unsigned char)*str))
-		str++;
-	end = str + strlen(str);
-	while (end > str && isspace((unsigned char)end[-1]))
-		*--end = '\0';
-	return str;
+	config->registrations = msnet_realloc(config->registrations,
+		(config->registration_count + 1) * sizeof(*reg));
+	reg = &config->registrations[config->registration_count++];
+	memset(reg, 0, sizeof(*reg));
+	reg->name = msnet_strdup(name);
+	return reg;
+}
+
+/* "[registration NAME]". Returns what is wrong with it (static), or NULL. */
+static const char *config_section(struct oauthd_config *config, char *line)
+{
+	static const char word[] = "registration";
+	size_t len = strlen(line);
+	char *name;
+
+	if (line[len - 1] != ']' ||
+	    strncmp(line + 1, word, sizeof(word) - 1) != 0)
+		return "a section must be: [registration NAME]";
+	line[len - 1] = '\0';
+	name = oauthd_config_trim(line + sizeof(word));
+	len = strlen(name);
+	if (len == 0 || len > REGISTRATION_NAME_MAX ||
+	    strspn(name, REGISTRATION_NAME_CHARS) != len)
+		return "the name of a registration must be of letters, digits, "
+			"\"-\", \"_\" and \".\"";
+	if (oauthd_config_find_registration(config, name) != NULL)
+		return "there are two registrations of this name";
+	(void)config_add_registration(config, name);
+	return NULL;
 }
 
 /* Returns what is wrong with the line (static), or NULL. */
 static const char *config_line(struct oauthd_config *config, char *line)
 {
-	char *name = trim(line), *value;
+	char *name = oauthd_config_trim(line), *value;
 	const struct config_key *key;
 
 	if (*name == '\0' || *name == '#')
 		return NULL;
+	if (*name == '[')
+		return config_section(config, name);
 	value = strchr(name, '=');
 	if (value == NULL)
 		return "must be: key = value";
 	*value++ = '\0';
-	name = trim(name);
-	value = trim(value);
+	name = oauthd_config_trim(name);
+	value = oauthd_config_trim(value);
 	key = config_key_find(name);
-	return key == NULL ? "no such setting" :
-		config_set(config, key, value);
+	if (key == NULL)
+		return "no such setting";
+	if (!key->registration && config->registration_count > 1)
+		return "this setting belongs before the first [registration]";
+	if (strcmp(name, "domains") == 0 && config->registration_count == 1)
+		return "this setting belongs in a [registration NAME]; what is "
+			"before the first one serves all other domains";
+	return config_set(config, key, value);
 }
 
 static int
@@ -214,7 +269,7 @@ config_read_lines(const char *path, struct oauthd_config *config,
 	FILE *file = fopen(path, "re");
 
 	if (file == NULL) {
-		*error_r = config_error(path, "", strerror(errno));
+		*error_r = oauthd_config_error(path, "", strerror(errno));
 		return -1;
 	}
 	while (error == NULL && fgets(line, sizeof(line), file) != NULL) {
@@ -231,7 +286,7 @@ config_read_lines(const char *path, struct oauthd_config *config,
 			copy[strchr(copy, '=') == NULL ? 0 :
 			     strcspn(copy, "=")] = '\0';
 			msnet_buf_printf(&buf, "%s line %s: %s: %s", path,
-					 place, trim(copy), error);
+					 place, oauthd_config_trim(copy), error);
 			*error_r = msnet_buf_steal(&buf);
 		}
 		free(copy);
@@ -240,115 +295,126 @@ config_read_lines(const char *path, struct oauthd_config *config,
 	return error == NULL ? 0 : -1;
 }
 
-/* First line of a file; heap, wipe it. */
-static char *read_secret(const char *path, char **error_r)
-{
-	char line[SECRET_MAX] = "", *secret = NULL;
-	FILE *file = fopen(path, "re");
-
-	if (file == NULL) {
-		*error_r = config_error("client_secret_file", path,
-					strerror(errno));
-		return NULL;
-	}
-	if (fgets(line, sizeof(line), file) != NULL)
-		secret = msnet_strdup(trim(line));
-	(void)fclose(file);
-	msnet_secret_wipe(line, sizeof(line));
-	if (secret == NULL || *secret == '\0') {
-		*error_r = config_error("client_secret_file", path,
-					"it is empty");
-		msnet_secret_free(&secret);
-	}
-	return secret;
-}
-
-static int
-read_lexzur(const char *path, char **id_r, char **secret_r, char **error_r)
-{
-	json_object *root = json_object_from_file(path), *section, *value;
-	int ret = -1;
-
-	if (root != NULL &&
-	    json_object_object_get_ex(root, LEXZUR_SECTION, &section) &&
-	    json_object_object_get_ex(section, "clientId", &value) &&
-	    json_object_get_string_len(value) > 0) {
-		*id_r = msnet_strdup(json_object_get_string(value));
-		if (json_object_object_get_ex(section, "clientSecret",
-					      &value) &&
-		    json_object_get_string_len(value) > 0)
-			*secret_r = msnet_strdup(json_object_get_string(value));
-		ret = 0;
-	} else {
-		*error_r = config_error("lexzur_integrations", path,
-			root == NULL ? "cannot be read as JSON" :
-			"has no " LEXZUR_SECTION " with clientId");
-	}
-	json_object_put(root);
-	return ret;
-}
-
-static void config_stat_secret(const struct oauthd_config *config,
-			       struct stat *st_r)
-{
-	const char *path = config->lexzur_integrations != NULL ?
-		config->lexzur_integrations : config->client_secret_file;
-
-	if (path == NULL || stat(path, st_r) < 0)
-		memset(st_r, 0, sizeof(*st_r));
-}
-
 bool oauthd_config_secret_has_changed(const struct oauthd_config *config)
 {
-	struct stat st;
+	unsigned int i;
 
-	config_stat_secret(config, &st);
-	return st.st_mtim.tv_sec != config->secret_mtime.tv_sec ||
-		st.st_mtim.tv_nsec != config->secret_mtime.tv_nsec ||
-		st.st_ino != config->secret_inode;
+	for (i = 0; i < config->registration_count; i++) {
+		if (oauthd_registration_has_changed(&config->registrations[i]))
+			return true;
+	}
+	return false;
 }
 
 int oauthd_config_reload_secret(struct oauthd_config *config, char **error_r)
 {
-	char *id = NULL, *secret = NULL;
-	struct stat st;
+	char *error;
+	unsigned int i;
+	int ret = 0;
 
-	/* before reading: what is written meanwhile is read at the next look,
-	   and a file that cannot be used is complained of once */
-	config_stat_secret(config, &st);
-	config->secret_mtime = st.st_mtim;
-	config->secret_inode = st.st_ino;
-	if (config->lexzur_integrations != NULL) {
-		if (read_lexzur(config->lexzur_integrations, &id, &secret,
-				error_r) < 0)
-			return -1;
-	} else if (config->client_secret_file != NULL) {
-		secret = read_secret(config->client_secret_file, error_r);
-		if (secret == NULL)
-			return -1;
+	for (i = 0; i < config->registration_count; i++) {
+		struct oauthd_registration *reg = &config->registrations[i];
+
+		if (!oauthd_registration_has_changed(reg) ||
+		    oauthd_registration_reload(reg, &error) == 0)
+			continue;
+		if (ret < 0)
+			free(error);
+		else
+			*error_r = error;
+		ret = -1;
 	}
-	if (id != NULL) {
-		free(config->client_id);
-		config->client_id = id;
+	return ret;
+}
+
+struct oauthd_registration *
+oauthd_config_find_registration(const struct oauthd_config *config,
+				const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < config->registration_count; i++) {
+		if (strcmp(config->registrations[i].name, name) == 0)
+			return &config->registrations[i];
 	}
-	msnet_secret_free(&config->client_secret);
-	config->client_secret = secret;
-	return 0;
+	return NULL;
+}
+
+struct oauthd_registration *
+oauthd_config_registration_for(const struct oauthd_config *config,
+			       const char *address)
+{
+	const char *at = strrchr(address, '@');
+	unsigned int i;
+
+	for (i = 1; at != NULL && i < config->registration_count; i++) {
+		if (oauthd_registration_has_domain(&config->registrations[i],
+						   at + 1))
+			return &config->registrations[i];
+	}
+	return config->registrations[0].client_id == NULL ? NULL :
+		&config->registrations[0];
+}
+
+/* A domain that two registrations serve; heap, NULL if there is none. */
+static char *config_find_clash(const struct oauthd_config *config)
+{
+	struct msnet_buf buf = { 0 };
+	unsigned int i, k;
+
+	for (i = 1; i < config->registration_count && buf.data == NULL; i++) {
+		struct oauthd_registration *reg = &config->registrations[i];
+		char *copy = msnet_strdup(reg->domains), *word, *save = NULL;
+
+		word = copy == NULL ? NULL : strtok_r(copy, " ,\t", &save);
+		for (; word != NULL && buf.data == NULL;
+		     word = strtok_r(NULL, " ,\t", &save)) {
+			if (strchr(word, '@') != NULL) {
+				msnet_buf_printf(&buf, "[registration %s]: "
+					"domains: %s: must be a domain, "
+					"without @", reg->name, word);
+			}
+			for (k = 1; k < i && buf.data == NULL; k++) {
+				if (!oauthd_registration_has_domain(
+						&config->registrations[k],
+						word))
+					continue;
+				msnet_buf_printf(&buf, "the domain %s is in "
+					"[registration %s] and in "
+					"[registration %s]", word,
+					config->registrations[k].name,
+					reg->name);
+			}
+		}
+		free(copy);
+	}
+	return buf.data == NULL ? NULL : msnet_buf_steal(&buf);
 }
 
 static int
-config_check_certificate(const struct oauthd_config *config, char **error_r)
+config_finish_registrations(const char *path, struct oauthd_config *config,
+			    char **error_r)
 {
-	const char *error;
-	int64_t expires;
+	struct oauthd_registration *standard = &config->registrations[0];
+	char *error = config_find_clash(config);
+	unsigned int i;
 
-	if (config->client_certificate_file == NULL ||
-	    mstoken_assertion_check(config->client_certificate_file, &expires,
-				    &error) == 0)
-		return 0;
-	*error_r = config_error("client_certificate_file",
-				config->client_certificate_file, error);
-	return -1;
+	if (error != NULL) {
+		*error_r = oauthd_config_error(path, "", error);
+		free(error);
+		return -1;
+	}
+	for (i = 0; i < config->registration_count; i++) {
+		if (oauthd_registration_finish(&config->registrations[i],
+				i == 0 ? NULL : standard,
+				i == 0 && config->registration_count > 1,
+				&error) == 0)
+			continue;
+		*error_r = oauthd_config_error(path, "", error);
+		free(error);
+		return -1;
+	}
+	return 0;
 }
 
 static int
@@ -360,31 +426,18 @@ config_finish(const char *path, struct oauthd_config *config, char **error_r)
 	for (i = 0; i < KEY_COUNT; i++) {
 		if (keys[i].required &&
 		    *(char **)((char *)config + keys[i].offset) == NULL) {
-			*error_r = config_error(path, keys[i].name,
+			*error_r = oauthd_config_error(path, keys[i].name,
 						"is not set");
 			return -1;
 		}
 	}
 	if (config->callback_path[0] != '/') {
-		*error_r = config_error(path, "callback_path",
+		*error_r = oauthd_config_error(path, "callback_path",
 					"must start with /");
 		return -1;
 	}
-	if (oauthd_config_reload_secret(config, error_r) < 0)
+	if (config_finish_registrations(path, config, error_r) < 0)
 		return -1;
-	if (config->client_id == NULL) {
-		*error_r = config_error(path,
-			"client_id (or lexzur_integrations)", "is not set");
-		return -1;
-	}
-	if (config_check_certificate(config, error_r) < 0)
-		return -1;
-	config->scope = mstoken_scope_from_features(config->features);
-	if (config->scope == NULL) {
-		*error_r = config_error(path, "features",
-			"known are read, send, settings, shared");
-		return -1;
-	}
 	msnet_buf_printf(&buf, "%s%s", config->public_url,
 			 config->callback_path);
 	config->redirect_uri = msnet_buf_steal(&buf);
@@ -397,6 +450,7 @@ int oauthd_config_read(const char *path, struct oauthd_config *config_r,
 	size_t i;
 
 	memset(config_r, 0, sizeof(*config_r));
+	(void)config_add_registration(config_r, "");
 	for (i = 0; i < KEY_COUNT; i++) {
 		if (keys[i].value != NULL)
 			(void)config_set(config_r, &keys[i], keys[i].value);
@@ -444,14 +498,17 @@ const char *oauthd_config_keep_fixed(struct oauthd_config *config,
 
 void oauthd_config_deinit(struct oauthd_config *config)
 {
+	unsigned int n;
 	size_t i;
 
 	for (i = 0; i < KEY_COUNT; i++) {
-		if (!key_is_number(&keys[i]) && keys[i].type != KEY_BOOL)
+		if (!keys[i].registration && !key_is_number(&keys[i]) &&
+		    keys[i].type != KEY_BOOL)
 			free(*(char **)((char *)config + keys[i].offset));
 	}
-	msnet_secret_free(&config->client_secret);
+	for (n = 0; n < config->registration_count; n++)
+		oauthd_registration_deinit(&config->registrations[n]);
+	free(config->registrations);
 	free(config->redirect_uri);
-	free(config->scope);
 	memset(config, 0, sizeof(*config));
 }

@@ -54,7 +54,7 @@ void oauthd_keep_alive(struct oauthd *oauthd)
 
 	if (address == NULL)
 		return;
-	if (mstoken_refresher_get(oauthd->refresher, address, NULL, &token,
+	if (mstoken_refresher_get(oauthd->refresher, address, NULL, NULL, &token,
 				  &expires_in, &fail) < 0)
 		oauthd_event_failure("keep_alive_failed", address, &fail);
 	else

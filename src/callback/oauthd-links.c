@@ -1,8 +1,7 @@
 #include "oauthd-links.h"
 #include "oauthd.h"
+#include "oauthd-admit.h"
 #include "oauthd-password.h"
-#include "graph-client.h"
-#include "graph-user.h"
 #include "mstoken-pkce.h"
 #include "msnet-buf.h"
 #include "msnet-secret.h"
@@ -54,7 +53,7 @@ const char *oauthd_link_result_name(enum oauthd_link_result result)
 {
 	static const char *const names[] = {
 		"ok", "no_invitation", "no_state", "refused", "needs_consent",
-		"wrong_account", "failed"
+		"wrong_account", "failed", "no_registration"
 	};
 
 	return names[result];
@@ -237,6 +236,10 @@ oauthd_links_start(struct oauthd_links *links, const char *invitation,
 	result = oauthd_links_look(links, invitation, &address);
 	if (result != OAUTHD_LINK_OK)
 		return result;
+	if (oauthd_app_get_for(oauthd, address, &app) < 0) {
+		free(address);
+		return OAUTHD_LINK_NO_REGISTRATION;
+	}
 
 	flow = msnet_malloc(sizeof(*flow));
 	flow->state = msnet_secret_random_text(24);
@@ -249,7 +252,6 @@ oauthd_links_start(struct oauthd_links *links, const char *invitation,
 	flow->silent = silent;
 
 	challenge = mstoken_pkce_challenge(flow->verifier);
-	oauthd_app_get(oauthd, &app);
 	/* A form post comes from another site, and browsers send the cookie
 	   along only if it is SameSite=None, which they take over https alone.
 	   So plain http (loopback) uses the query. */
@@ -284,88 +286,6 @@ bool oauthd_links_is_own_address(const char *address,
 	return false;
 }
 
-static int link_get_token(void *context, const char *rejected,
-			  const char **token_r, struct graph_failure *fail_r)
-{
-	const struct mstoken_grant *grant = context;
-
-	if (rejected != NULL) {
-		graph_failure_set(fail_r, GRAPH_ERROR_AUTH,
-				  "Graph refused the new token");
-		return -1;
-	}
-	*token_r = grant->access_token;
-	return 0;
-}
-
-/* Ask Graph who the account is. */
-static enum oauthd_link_result
-link_check_account(struct oauthd *oauthd, struct msnet_transport *transport,
-		   struct mstoken_grant *grant, const char *address,
-		   struct mstoken_failure *fail_r)
-{
-	struct graph_client_settings set = {
-		.base_url = oauthd->config.graph_url, .mailbox = "me",
-		.transport = transport,
-		.request_timeout_msecs = OAUTHD_TIMEOUT_MSECS,
-		.get_token = link_get_token, .context = grant,
-	};
-	struct graph_client *client = graph_client_create(&set);
-	struct graph_failure graph_fail;
-	struct graph_user user;
-	enum oauthd_link_result result = OAUTHD_LINK_OK;
-
-	if (graph_user_get_self(client, &user, &graph_fail) < 0) {
-		fail_r->state = MSTOKEN_STATE_UNREACHABLE;
-		snprintf(fail_r->message, sizeof(fail_r->message),
-			 "Microsoft Graph could not tell whose account it is: "
-			 "%.400s", graph_fail.message);
-		result = OAUTHD_LINK_FAILED;
-	} else {
-		if (!oauthd_links_is_own_address(address,
-				user.user_principal_name, user.mail,
-				user.proxy_addresses))
-			result = OAUTHD_LINK_WRONG_ACCOUNT;
-		graph_user_deinit(&user);
-	}
-	graph_client_destroy(&client);
-	return result;
-}
-
-static enum oauthd_link_result
-link_store(struct oauthd *oauthd, const struct link_flow *flow,
-	   struct mstoken_grant *grant, struct mstoken_failure *fail_r)
-{
-	char empty[] = "";
-	struct mstoken_account account = {
-		.address = flow->address, .tid = grant->tid, .oid = grant->oid,
-		.username = grant->username != NULL ? grant->username : empty,
-		.refresh_token = grant->refresh_token,
-		.access_token = grant->access_token,
-		.access_expires = (int64_t)time(NULL) + grant->expires_in,
-	};
-	int ret;
-
-	if (grant->refresh_token == NULL) {
-		fail_r->state = MSTOKEN_STATE_MISCONFIGURED;
-		snprintf(fail_r->message, sizeof(fail_r->message),
-			 "the login host gave no refresh token: the permission "
-			 "offline_access is missing in the app registration");
-		return OAUTHD_LINK_FAILED;
-	}
-	ret = mstoken_store_link(oauthd->store, &account, flow->invitation);
-	if (ret == 0)
-		return OAUTHD_LINK_WRONG_ACCOUNT;
-	if (ret < 0) {
-		fail_r->state = MSTOKEN_STATE_UNREACHABLE;
-		snprintf(fail_r->message, sizeof(fail_r->message),
-			 "the account store cannot be written: %s",
-			 mstoken_store_error(oauthd->store));
-		return OAUTHD_LINK_FAILED;
-	}
-	return OAUTHD_LINK_OK;
-}
-
 static enum oauthd_link_result
 link_redeem(struct oauthd *oauthd, const struct link_flow *flow,
 	    const char *code, char **username_r, struct mstoken_failure *fail_r)
@@ -377,13 +297,16 @@ link_redeem(struct oauthd *oauthd, const struct link_flow *flow,
 	const char *error = NULL;
 	int ret;
 
-	oauthd_app_get(oauthd, &app);
+	if (oauthd_app_get_for(oauthd, flow->address, &app) < 0) {
+		oauthd_fail_no_registration(flow->address, fail_r);
+		msnet_transport_destroy(&transport);
+		return OAUTHD_LINK_FAILED;
+	}
 	ret = mstoken_flow_redeem_code(transport, &app, code, flow->verifier,
 				       OAUTHD_TIMEOUT_MSECS, &grant, fail_r);
 	if (ret == 0)
 		error = mstoken_grant_check_id(&grant, &app, flow->nonce,
 					       (int64_t)time(NULL));
-	oauthd_app_release(oauthd, &app);
 	if (ret < 0)
 		result = fail_r->state == MSTOKEN_STATE_UNREACHABLE ?
 			OAUTHD_LINK_FAILED : OAUTHD_LINK_REFUSED;
@@ -394,11 +317,10 @@ link_redeem(struct oauthd *oauthd, const struct link_flow *flow,
 		result = OAUTHD_LINK_REFUSED;
 	} else {
 		*username_r = msnet_strdup(grant.username);
-		result = link_check_account(oauthd, transport, &grant,
-					    flow->address, fail_r);
-		if (result == OAUTHD_LINK_OK)
-			result = link_store(oauthd, flow, &grant, fail_r);
+		result = oauthd_admit(oauthd, transport, &app, &grant,
+				      flow->address, flow->invitation, fail_r);
 	}
+	oauthd_app_release(oauthd, &app);
 	mstoken_grant_deinit(&grant);
 	msnet_transport_destroy(&transport);
 	return result;
@@ -418,10 +340,12 @@ static void
 link_end_add_consent(struct oauthd_links *links, const char *invitation,
 		     struct oauthd_link_end *end)
 {
-	char *state = consent_state(invitation);
+	char *state;
 	struct mstoken_app app;
 
-	oauthd_app_get(links->oauthd, &app);
+	if (oauthd_app_get_for(links->oauthd, end->address, &app) < 0)
+		return;
+	state = consent_state(invitation);
 	end->admin_url = mstoken_flow_admin_consent_url(&app, state);
 	end->scope = msnet_strdup(app.scope);
 	oauthd_app_release(links->oauthd, &app);

@@ -22,7 +22,9 @@ enum oauthd_link_result {
 	/* another account than the invited one came back */
 	OAUTHD_LINK_WRONG_ACCOUNT,
 	/* our own trouble: store, Graph; see the failure */
-	OAUTHD_LINK_FAILED
+	OAUTHD_LINK_FAILED,
+	/* the configuration has no app registration for the domain */
+	OAUTHD_LINK_NO_REGISTRATION
 };
 
 /* "ok", "no_invitation", ... */

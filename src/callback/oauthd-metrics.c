@@ -1,6 +1,6 @@
 #include "oauthd-metrics.h"
+#include "oauthd-expiry.h"
 #include "oauthd.h"
-#include "mstoken-assertion.h"
 #include "msnet-buf.h"
 
 #include <pthread.h>
@@ -196,23 +196,21 @@ static void add_accounts(struct msnet_buf *buf, struct oauthd *oauthd)
 
 static void add_expiry(struct msnet_buf *buf, struct oauthd *oauthd)
 {
-	struct mstoken_app app;
-	const char *error;
-	int64_t expires;
-	int ret = -1;
+	struct oauthd_expiry *list;
+	unsigned int i, count;
 
-	oauthd_app_get(oauthd, &app);
-	if (app.certificate_file != NULL)
-		ret = mstoken_assertion_check(app.certificate_file, &expires,
-					      &error);
-	oauthd_app_release(oauthd, &app);
-	if (ret < 0)
-		return;
-	add_family(buf, "credential_expiry_days", "gauge",
-		   "Days until the credential of the app registration ends.");
-	msnet_buf_printf(buf, PREFIX "credential_expiry_days"
-			 "{kind=\"certificate\"} %.2f\n",
-			 (double)(expires - (int64_t)time(NULL)) / 86400);
+	list = oauthd_expiries_get(oauthd, &count);
+	if (count > 0)
+		add_family(buf, "credential_expiry_days", "gauge", "Days until "
+			   "the credential of an app registration ends.");
+	for (i = 0; i < count; i++) {
+		msnet_buf_printf(buf, PREFIX "credential_expiry_days"
+			"{registration=\"%s\",kind=\"%s\"} %.2f\n",
+			list[i].registration, list[i].kind,
+			oauthd_expiry_days(list[i].expires,
+					   (int64_t)time(NULL)));
+	}
+	oauthd_expiries_free(&list, count);
 }
 
 char *oauthd_metrics_text(struct oauthd *oauthd)

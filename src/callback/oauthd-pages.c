@@ -115,6 +115,14 @@ void oauthd_page_result(struct oauthd_page *page_r,
 			       "copied incompletely. Ask the administrator of "
 			       "this mail server for a new one.");
 		break;
+	case OAUTHD_LINK_NO_REGISTRATION:
+		status = 500;
+		html_begin(&buf, "This mail server is not ready for you",
+			   NULL);
+		html_paragraph(&buf, "It has no app registration for the "
+			       "domain of your address. Tell the "
+			       "administrator of this mail server.");
+		break;
 	case OAUTHD_LINK_NO_STATE:
 		html_begin(&buf, "This sign-in cannot be completed", NULL);
 		html_paragraph(&buf, "It took longer than ten minutes, was "

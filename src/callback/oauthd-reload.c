@@ -19,7 +19,7 @@ void oauthd_reload_secret(struct oauthd *oauthd)
 
 	pthread_rwlock_wrlock(&oauthd->config_lock);
 	ret = oauthd_config_reload_secret(&oauthd->config, &error);
-	mstoken_store_set_client_id(oauthd->store, oauthd->config.client_id);
+	oauthd_set_client_ids(oauthd);
 	pthread_rwlock_unlock(&oauthd->config_lock);
 	if (ret < 0)
 		oauthd_event("reload_failed", "message", error, "kept",
@@ -39,7 +39,7 @@ static void reload_swap(struct oauthd *oauthd, struct oauthd_config *config)
 	retired->next = oauthd->retired;
 	oauthd->retired = retired;
 	oauthd->config = *config;
-	mstoken_store_set_client_id(oauthd->store, oauthd->config.client_id);
+	oauthd_set_client_ids(oauthd);
 	pthread_rwlock_unlock(&oauthd->config_lock);
 }
 

@@ -19,14 +19,17 @@ struct oauthd {
 	   before stay in retired until the end. */
 	struct oauthd_config config;
 	struct oauthd_retired_config *retired;
-	/* guards config.client_id and config.client_secret, which are also read
-	   again when their file changes */
+	/* guards client ids and secrets of config.registrations, which are also
+	   read again when their files change */
 	pthread_rwlock_t config_lock;
 	struct mstoken_seal *seal;
 	struct mstoken_store *store;
 	struct mstoken_refresher *refresher;
 	struct oauthd_links *links;
 	struct oauthd_metrics *metrics;
+	/* of the main thread, see oauthd-expiry.h */
+	unsigned int expiry_stage;
+	int64_t expiry_warned;
 };
 
 /* How long the login host and Graph may take. */
@@ -45,12 +48,18 @@ void oauthd_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void oauthd_reload(struct oauthd *oauthd);
 /* Read only client id and secret again. */
 void oauthd_reload_secret(struct oauthd *oauthd);
+/* Tell the store the client ids of the configuration. */
+void oauthd_set_client_ids(struct oauthd *oauthd);
 void oauthd_free_config(struct oauthd *oauthd);
 
 /* A transport for the calling thread; the caller destroys it. */
 struct msnet_transport *oauthd_transport_create(void *oauthd);
-/* The app registration under the read lock; release it soon. */
-void oauthd_app_get(void *oauthd, struct mstoken_app *app_r);
+/* The app registration with that name, or that for an address. -1: there is
+   none. */
+int oauthd_app_get(void *oauthd, const char *registration,
+		   struct mstoken_app *app_r);
+int oauthd_app_get_for(struct oauthd *oauthd, const char *address,
+		       struct mstoken_app *app_r);
 void oauthd_app_release(void *oauthd, struct mstoken_app *app);
 
 #endif

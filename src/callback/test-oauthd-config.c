@@ -2,6 +2,7 @@
    words. */
 
 #include "oauthd-config.h"
+#include "oauthd-expiry.h"
 #include "mstest.h"
 
 #include <stdlib.h>
@@ -31,22 +32,22 @@ static void test_good(void)
 	write_file(secret_path, "  s3cret value \nsecond line\n");
 	T_CHECK(oauthd_config_read(conf_path, &config, &error) == 0);
 	T_STREQ(error, NULL);
-	T_STREQ(config.client_id, "app");
-	T_STREQ(config.client_secret, "s3cret value");
+	T_STREQ(config.registrations[0].client_id, "app");
+	T_STREQ(config.registrations[0].client_secret, "s3cret value");
 	T_STREQ(config.redirect_uri, "https://mail.example"
 		"/api/v2/core/user_authorization_callback");
-	T_STREQ(config.tenant, "common");
-	T_STREQ(config.graph_url, "https://graph.microsoft.com");
+	T_STREQ(config.registrations[0].tenant, "common");
+	T_STREQ(config.registrations[0].graph_url, "https://graph.microsoft.com");
 	T_CHECK(config.broker_mode == 0600);
 	T_CHECK(config.invitation_lifetime == 120);
-	T_CHECK(strstr(config.scope, "Mail.Send") == NULL);
+	T_CHECK(strstr(config.registrations[0].scope, "Mail.Send") == NULL);
 
 	write_file(secret_path, "rotated\n");
 	T_CHECK(oauthd_config_reload_secret(&config, &error) == 0);
-	T_STREQ(config.client_secret, "rotated");
+	T_STREQ(config.registrations[0].client_secret, "rotated");
 	(void)unlink(secret_path);
 	T_CHECK(oauthd_config_reload_secret(&config, &error) < 0);
-	T_STREQ(config.client_secret, "rotated");
+	T_STREQ(config.registrations[0].client_secret, "rotated");
 	free(error);
 	oauthd_config_deinit(&config);
 }
@@ -73,6 +74,29 @@ static void test_bad(void)
 		{ GOOD "invitation_lifetime = 5\n", "seconds" },
 		{ GOOD "features = read calendar\n", "features" },
 		{ GOOD "callback_path = x\n", "start with /" },
+		{ GOOD "cloud = mars\n", "usgov-dod" },
+		{ GOOD "client_secret_expires = soon\n", "2027-12-31" },
+		{ GOOD "client_secret_next_file = /nonexistent/x\n",
+		  "client_secret_next_file" },
+		{ GOOD "app_only = yes\n", "tenant" },
+		{ GOOD "app_only = yes\ntenant = t.example\n",
+		  "client_certificate_file" },
+		{ GOOD "domains = a.example\n", "[registration NAME]" },
+		{ GOOD "[other]\n", "[registration NAME]" },
+		{ GOOD "[registration]\n", "of letters" },
+		{ GOOD "[registration a b]\n", "of letters" },
+		{ GOOD "[registration a\n", "[registration NAME]" },
+		{ GOOD "[registration a]\nclient_id = x\n[registration a]\n",
+		  "two registrations" },
+		{ GOOD "[registration a]\nlisten = 1:2\n", "before the first" },
+		{ GOOD "[registration a]\ndomains = x.example\n",
+		  "[registration a]: client_id" },
+		{ GOOD "[registration a]\nclient_id = x\ndomains = u@x\n",
+		  "without @" },
+		{ GOOD "[registration a]\nclient_id = x\ndomains = x.example\n"
+		  "[registration b]\nclient_id = y\n"
+		  "domains = y.example, X.example\n",
+		  "X.example is in [registration a] and in [registration b]" },
 		{ GOOD "client_secret_file = /nonexistent/x\n",
 		  "client_secret_file" },
 		{ GOOD "client_certificate_file = /nonexistent/x\n",
@@ -99,6 +123,122 @@ static void test_bad(void)
 	free(error);
 }
 
+static const char *name_for(const struct oauthd_config *config,
+			    const char *address)
+{
+	const struct oauthd_registration *reg =
+		oauthd_config_registration_for(config, address);
+
+	return reg == NULL ? NULL : reg->name;
+}
+
+static void test_registrations(void)
+{
+	struct oauthd_config config;
+	struct oauthd_registration *reg;
+	char *error = NULL;
+
+	write_file(conf_path, GOOD "tenant = t.example\nfeatures = read\n"
+		   "login_url = https://login.proxy\n"
+		   "[registration sales]\n"
+		   "client_id = s\ndomains = a.example, b.example\n"
+		   "[ registration gov ]\n");
+	T_CHECK(oauthd_config_read(conf_path, &config, &error) < 0);
+	free(error);
+	error = NULL;
+	write_file(conf_path, GOOD "tenant = t.example\nfeatures = read\n"
+		   "login_url = https://login.proxy\n"
+		   "[registration sales]\n"
+		   "client_id = s\ndomains = a.example, b.example\n\n"
+		   "[registration gov]\nclient_id = g\ncloud = usgov-dod\n"
+		   "domains = gov.example\ntenant = gov.example\n"
+		   "client_secret_expires = 2027-01-31\n");
+	T_CHECK(oauthd_config_read(conf_path, &config, &error) == 0);
+	T_STREQ(error, NULL);
+	T_CHECK(config.registration_count == 3);
+	T_STREQ(name_for(&config, "x@B.example"), "sales");
+	T_STREQ(name_for(&config, "x@gov.example"), "gov");
+	T_STREQ(name_for(&config, "x@sub.gov.example"), "");
+	T_STREQ(name_for(&config, "x"), "");
+
+	reg = oauthd_config_find_registration(&config, "sales");
+	T_STREQ(reg->tenant, "t.example");
+	T_STREQ(reg->login_url, "https://login.proxy");
+	T_STREQ(reg->graph_url, "https://graph.microsoft.com");
+	T_CHECK(strstr(reg->scope, "Mail.Send") == NULL);
+	T_CHECK(strstr(reg->scope, "https://") == NULL);
+	/* another cloud has its own hosts, and its own names of permissions */
+	reg = oauthd_config_find_registration(&config, "gov");
+	T_STREQ(reg->login_url, "https://login.microsoftonline.us");
+	T_STREQ(reg->graph_url, "https://dod-graph.microsoft.us");
+	T_CHECK(strstr(reg->scope, " https://dod-graph.microsoft.us/"
+		       "Mail.ReadWrite") != NULL);
+	T_CHECK(strncmp(reg->scope, "openid profile email ", 21) == 0);
+	T_CHECK(reg->client_secret_expires == 1801353600);
+	T_CHECK(oauthd_config_find_registration(&config, "none") == NULL);
+	oauthd_config_deinit(&config);
+
+	/* sections only: no other domain is served */
+	write_file(conf_path, "public_url = https://m\n[registration a]\n"
+		   "client_id = x\ndomains = a.example\n");
+	T_CHECK(oauthd_config_read(conf_path, &config, &error) == 0);
+	T_STREQ(name_for(&config, "x@a.example"), "a");
+	T_CHECK(name_for(&config, "x@b.example") == NULL);
+	oauthd_config_deinit(&config);
+}
+
+static void test_app_only_and_next(void)
+{
+	struct oauthd_registration *reg;
+	struct oauthd_config config;
+	char text[512], *error = NULL;
+
+	write_file(secret_path, "first\n");
+	write_file(lexzur_path, "second\n");
+	snprintf(text, sizeof(text), GOOD "client_secret_file = %s\n"
+		 "client_secret_next_file = %s\ntenant = t.example\n"
+		 "cloud = china\napp_only = yes\n", secret_path, lexzur_path);
+	write_file(conf_path, text);
+	T_CHECK(oauthd_config_read(conf_path, &config, &error) == 0);
+	reg = &config.registrations[0];
+	T_STREQ(reg->client_secret, "first");
+	T_STREQ(reg->client_secret_next, "second");
+	T_STREQ(reg->scope, "https://microsoftgraph.chinacloudapi.cn/.default");
+	reg->next_in_use = true;
+	T_CHECK(!oauthd_config_secret_has_changed(&config));
+	(void)unlink(lexzur_path);
+	write_file(lexzur_path, "third\n");
+	T_CHECK(oauthd_config_secret_has_changed(&config));
+	T_CHECK(oauthd_config_reload_secret(&config, &error) == 0);
+	T_STREQ(reg->client_secret_next, "third");
+	T_CHECK(!reg->next_in_use);
+	oauthd_config_deinit(&config);
+}
+
+static void test_expiry(void)
+{
+	static const struct {
+		double days;
+		unsigned int stage;
+	} tests[] = {
+		{ 31, 0 }, { 30.5, 0 }, { 30, 1 }, { 8, 1 }, { 7, 2 },
+		{ 1.5, 2 }, { 1, 3 }, { 0.1, 3 }, { 0, 4 }, { -100, 4 },
+	};
+	const int64_t now = 1700000000;
+	char name[32];
+	size_t i;
+
+	for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+		int64_t end = now + (int64_t)(tests[i].days * 86400);
+
+		snprintf(name, sizeof(name), "%.1f days", tests[i].days);
+		T_CHECK_CASE(name, oauthd_expiry_stage(end, now) ==
+			     tests[i].stage);
+		T_CHECK_CASE(name, oauthd_expiry_days(end, now) -
+			     tests[i].days < 0.01);
+	}
+}
+
 static void test_lexzur(void)
 {
 	struct oauthd_config config;
@@ -110,8 +250,8 @@ static void test_lexzur(void)
 		 "lexzur_integrations = %s\n", lexzur_path);
 	write_file(conf_path, text);
 	T_CHECK(oauthd_config_read(conf_path, &config, &error) == 0);
-	T_STREQ(config.client_id, "lex");
-	T_STREQ(config.client_secret, "zur");
+	T_STREQ(config.registrations[0].client_id, "lex");
+	T_STREQ(config.registrations[0].client_secret, "zur");
 
 	/* a settings page of LEXZUR has written it anew */
 	T_CHECK(!oauthd_config_secret_has_changed(&config));
@@ -120,14 +260,14 @@ static void test_lexzur(void)
 	T_CHECK(oauthd_config_reload_secret(&config, &error) < 0);
 	free(error);
 	error = NULL;
-	T_STREQ(config.client_secret, "zur");
+	T_STREQ(config.registrations[0].client_secret, "zur");
 	T_CHECK(!oauthd_config_secret_has_changed(&config));
 	write_file(lexzur_path, "{\"MS-OfficeMail-365\": {\"clientId\": "
 		   "\"lex2\", \"clientSecret\": \"zur2\"}}");
 	T_CHECK(oauthd_config_secret_has_changed(&config));
 	T_CHECK(oauthd_config_reload_secret(&config, &error) == 0);
-	T_STREQ(config.client_id, "lex2");
-	T_STREQ(config.client_secret, "zur2");
+	T_STREQ(config.registrations[0].client_id, "lex2");
+	T_STREQ(config.registrations[0].client_secret, "zur2");
 	oauthd_config_deinit(&config);
 	write_file(lexzur_path, "{\"MS-OfficeMail-365\": {\"clientId\": "
 		   "\"\", \"clientSecret\": \"\"}}");
@@ -148,6 +288,9 @@ int main(void)
 		 (long)getpid());
 	test_good();
 	test_bad();
+	test_registrations();
+	test_app_only_and_next();
+	test_expiry();
 	test_lexzur();
 	(void)unlink(conf_path);
 	(void)unlink(secret_path);

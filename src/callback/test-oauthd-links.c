@@ -15,14 +15,18 @@ struct msnet_transport *oauthd_transport_create(void *context)
 	abort();
 }
 
-void oauthd_app_get(void *context, struct mstoken_app *app_r)
+int oauthd_app_get_for(struct oauthd *oauthd, const char *address,
+		       struct mstoken_app *app_r)
 {
+	if (strstr(address, "@nowhere") != NULL)
+		return -1;
 	memset(app_r, 0, sizeof(*app_r));
 	app_r->client_id = "app";
 	app_r->tenant = "common";
 	app_r->login_url = "https://login.example";
 	app_r->redirect_uri = "https://mail.example/cb";
 	app_r->scope = "openid";
+	return 0;
 }
 
 void oauthd_app_release(void *context, struct mstoken_app *app)

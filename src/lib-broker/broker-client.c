@@ -168,11 +168,12 @@ void broker_client_request(const char *socket_path,
 
 void broker_client_get_token(const char *socket_path, const char *account,
 			     const char *rejected_token,
-			     unsigned int timeout_msecs,
+			     const char *claims, unsigned int timeout_msecs,
 			     struct broker_answer *answer_r)
 {
 	char op[] = "token", hash[65];
-	struct broker_request req = { .op = op, .account = (char *)account };
+	struct broker_request req = { .op = op, .account = (char *)account,
+		.claims = (char *)claims };
 
 	if (rejected_token != NULL) {
 		broker_token_hash(rejected_token, hash);

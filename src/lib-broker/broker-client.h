@@ -12,7 +12,8 @@
      {"status":"ok","password":"..."}
      {"status":"needs_consent"|"needs_sign_in"|"blocked"|"unknown_account"|
       "unreachable"|"forbidden"|"error","message":"...","url":"https://..."}
-   "not" asks for another token than the one Graph has refused with 401: the
+   "claims" (base64) are those that Graph wants in the next one. "not" asks for
+   another token than the one Graph has refused with 401: the
    daemon refreshes unless it already has a newer one. */
 
 #include <stdbool.h>
@@ -46,10 +47,11 @@ struct broker_answer {
 };
 
 /* Ask for an access token. Blocks, at most timeout_msecs. rejected_token is
-   the token that Graph refused, or NULL. answer_r is always filled. */
+   the token that Graph refused, or NULL; claims what it wants in place of it, as
+   in its WWW-Authenticate header, or NULL. answer_r is always filled. */
 void broker_client_get_token(const char *socket_path, const char *account,
 			     const char *rejected_token,
-			     unsigned int timeout_msecs,
+			     const char *claims, unsigned int timeout_msecs,
 			     struct broker_answer *answer_r);
 void broker_answer_deinit(struct broker_answer *answer);
 

@@ -112,6 +112,7 @@ int broker_request_parse(const char *line, size_t size,
 	req_r->op = broker_get_string(obj, "op");
 	req_r->account = broker_get_string(obj, "account");
 	req_r->rejected = broker_get_string(obj, "not");
+	req_r->claims = broker_get_string(obj, "claims");
 	json_object_put(obj);
 	if (req_r->op == NULL) {
 		broker_request_deinit(req_r);
@@ -125,6 +126,7 @@ void broker_request_deinit(struct broker_request *req)
 	free(req->op);
 	free(req->account);
 	free(req->rejected);
+	free(req->claims);
 	memset(req, 0, sizeof(*req));
 }
 
@@ -135,6 +137,7 @@ char *broker_request_format(const struct broker_request *req)
 	broker_add_string(obj, "op", req->op);
 	broker_add_string(obj, "account", req->account);
 	broker_add_string(obj, "not", req->rejected);
+	broker_add_string(obj, "claims", req->claims);
 	return broker_line_format(obj);
 }
 

@@ -18,6 +18,7 @@ struct broker_request {
 	char *op;
 	char *account;		/* NULL if none */
 	char *rejected;		/* hash of a refused token, NULL if none */
+	char *claims;		/* that Graph wants (base64), NULL if none */
 };
 
 /* Returns 0, or -1 if the line is not a request. */

@@ -147,7 +147,7 @@ static void test_client(void)
 	size_t i;
 
 	snprintf(path, sizeof(path), "test-broker.%ld.sock", (long)getpid());
-	broker_client_get_token(path, "a@b", NULL, 1000, &answer);
+	broker_client_get_token(path, "a@b", NULL, NULL, 1000, &answer);
 	T_CHECK(answer.status == BROKER_UNAVAILABLE);
 	T_CHECK(strstr(answer.message, "daemon") != NULL);
 	broker_answer_deinit(&answer);
@@ -155,7 +155,7 @@ static void test_client(void)
 	for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
 		pid_t pid = peer_start(path, tests[i].text, tests[i].silent);
 
-		broker_client_get_token(path, "a@b", "old", 300, &answer);
+		broker_client_get_token(path, "a@b", "old", NULL, 300, &answer);
 		T_CHECK_CASE(tests[i].name, answer.status == tests[i].status);
 		T_CHECK_CASE(tests[i].name,
 			     (answer.token != NULL) ==

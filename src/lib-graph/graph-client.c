@@ -35,6 +35,7 @@ struct graph_call {
 	int64_t queued, not_before, deadline, started;	/* monotonic msecs */
 	unsigned int attempt;
 	bool token_renewed;
+	char *claims;			/* that a 401 wanted */
 	/* what stopped it last */
 	struct graph_failure last;
 };
@@ -208,6 +209,7 @@ static void call_free(struct graph_call *call)
 	free(call->content_type);
 	free(call->body);
 	free(call->content_range);
+	free(call->claims);
 	free(call);
 }
 
@@ -287,6 +289,9 @@ static void call_failed(struct graph_call *call, struct msnet_response *resp)
 	};
 	struct graph_retry_verdict verdict = graph_retry_decide(&input);
 
+	if (verdict.action == GRAPH_RETRY_FRESH_TOKEN)
+		call->claims = graph_claims_challenge(
+			msnet_response_header(resp, "WWW-Authenticate"));
 	msnet_response_free(&resp);
 	if (call->spec.chained && call->last.error == GRAPH_ERROR_THROTTLED) {
 		client->no_chains = true;
@@ -412,7 +417,7 @@ static bool call_send(struct graph_call *call)
 		if (client->set.get_token(client->set.context,
 				call->token_renewed ?
 				client->rejected_token : NULL,
-				&token, &call->last) < 0) {
+				call->claims, &token, &call->last) < 0) {
 			call_finish(call, &call->last, NULL);
 			return false;
 		}

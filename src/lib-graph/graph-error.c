@@ -1,5 +1,6 @@
 #include "graph-error.h"
 #include "graph-json.h"
+#include "msnet-buf.h"
 #include "msnet-request.h"
 
 #include <json-c/json.h>
@@ -12,6 +13,9 @@
 #include <string.h>
 #include <strings.h>
 #include <time.h>
+
+/* of a challenge in a header */
+#define CLAIMS_MAX 16384
 
 /* an hour; a server that asks for more is asked again after that */
 #define GRAPH_RETRY_AFTER_MAX_MSECS (3600U * 1000)
@@ -131,6 +135,29 @@ static const char *graph_error_text(enum graph_error error)
 		return "cancelled";
 	}
 	return "unknown failure";
+}
+
+char *graph_claims_challenge(const char *header)
+{
+	static const char name[] = "claims=";
+	const char *p;
+	size_t len;
+
+	if (header == NULL || strstr(header, "insufficient_claims") == NULL)
+		return NULL;
+	for (p = header; (p = strstr(p, name)) != NULL; p++) {
+		/* not the end of a longer name */
+		if (p > header && strchr(" ,\t", p[-1]) == NULL)
+			continue;
+		p += sizeof(name) - 1;
+		if (*p == '"')
+			p++;
+		len = strspn(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			     "abcdefghijklmnopqrstuvwxyz0123456789+/-_=");
+		return len == 0 || len > CLAIMS_MAX ? NULL :
+			msnet_strndup(p, len);
+	}
+	return NULL;
 }
 
 const char *graph_error_name(enum graph_error error)

@@ -64,6 +64,11 @@ void graph_failure_from_parts(struct graph_failure *fail, const char *what,
    Returns milliseconds, 0 if absent or nonsense. now = seconds of the epoch. */
 unsigned int graph_retry_after_parse(const char *value, long now);
 
+/* PURE: the claims (base64) of "WWW-Authenticate: Bearer ...
+   error="insufficient_claims", claims="...""; heap, NULL if there are none.
+   https://learn.microsoft.com/entra/identity-platform/claims-challenge */
+char *graph_claims_challenge(const char *header);
+
 const char *graph_error_name(enum graph_error error);
 /* THROTTLED, UNAVAILABLE, TIMEOUT, LOST: it may work later. */
 bool graph_error_is_transient(enum graph_error error);

@@ -34,20 +34,47 @@ static char **user_addresses(struct json_object *obj)
 	return list;
 }
 
-int graph_user_get_self(struct graph_client *client, struct graph_user *user_r,
-			struct graph_failure *fail_r)
+/* path is under that of the mailbox */
+static int user_call(struct graph_client *client, const char *what,
+		     const char *path, struct msnet_response **resp_r,
+		     struct graph_failure *fail_r)
 {
+	struct msnet_buf buf = { 0 };
 	struct graph_call_spec spec = {
-		.what = "read the account", .method = "GET",
-		.path = "/me?$select=id,userPrincipalName,mail,displayName,"
-			"proxyAddresses",
-		.idempotent = true, .ok = { 200 },
+		.what = what, .method = "GET", .idempotent = true,
+		.ok = { 200 },
 	};
+	int ret;
+
+	msnet_buf_printf(&buf, "%s%s", graph_client_mailbox_path(client), path);
+	spec.path = buf.data;
+	ret = graph_call_run(client, &spec, resp_r, fail_r);
+	msnet_buf_free(&buf);
+	return ret;
+}
+
+int graph_user_check_mailbox(struct graph_client *client,
+			     struct graph_failure *fail_r)
+{
+	struct msnet_response *resp;
+
+	if (user_call(client, "open the mailbox",
+		      "/mailFolders/inbox?$select=id", &resp, fail_r) < 0)
+		return -1;
+	msnet_response_free(&resp);
+	return 0;
+}
+
+int graph_user_get(struct graph_client *client, struct graph_user *user_r,
+		   struct graph_failure *fail_r)
+{
 	struct msnet_response *resp;
 	struct json_object *obj;
 
 	memset(user_r, 0, sizeof(*user_r));
-	if (graph_call_run(client, &spec, &resp, fail_r) < 0)
+	if (user_call(client, "read the account",
+		      "?$select=id,userPrincipalName,mail,displayName,"
+		      "proxyAddresses", &resp, fail_r) < 0)
 		return -1;
 	obj = graph_json_parse(resp->body, (size_t)resp->body_size);
 	msnet_response_free(&resp);

@@ -16,9 +16,12 @@ struct graph_user {
 	char **proxy_addresses;		/* NULL-terminated, "SMTP:a@b" */
 };
 
-/* GET /me. Blocks. Returns 0 or -1. */
-int graph_user_get_self(struct graph_client *client, struct graph_user *user_r,
-			struct graph_failure *fail_r);
+/* Whose mailbox the client's is. Blocks. Returns 0 or -1. */
+int graph_user_get(struct graph_client *client, struct graph_user *user_r,
+		   struct graph_failure *fail_r);
+/* Can the mailbox be opened? Blocks. Returns 0 or -1. */
+int graph_user_check_mailbox(struct graph_client *client,
+			     struct graph_failure *fail_r);
 void graph_user_deinit(struct graph_user *user);
 
 #endif

@@ -179,11 +179,41 @@ static void test_pages(void)
 	T_CHECK(graph_json_split_page("<html>", 6, &page) < 0);
 }
 
+static void test_claims(void)
+{
+	static const struct {
+		const char *header, *want;
+	} tests[] = {
+		{ NULL, NULL },
+		{ "Bearer realm=\"\", error=\"invalid_token\"", NULL },
+		{ "Bearer realm=\"\", authorization_uri=\"https://x\", "
+		  "error=\"insufficient_claims\", claims=\"eyJh+/_-==\"",
+		  "eyJh+/_-==" },
+		{ "Bearer claims=\"e30=\", error=\"insufficient_claims\"",
+		  "e30=" },
+		{ "Bearer error=insufficient_claims, claims=e30=, x=y",
+		  "e30=" },
+		{ "Bearer error=\"insufficient_claims\", myclaims=\"e30=\"",
+		  NULL },
+		{ "Bearer error=\"insufficient_claims\", claims=\"\"", NULL },
+		{ "Bearer error=\"insufficient_claims\"", NULL },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+		char *claims = graph_claims_challenge(tests[i].header);
+
+		T_STREQ(claims, tests[i].want);
+		free(claims);
+	}
+}
+
 int main(void)
 {
 	test_urls();
 	test_property_ids();
 	test_errors();
+	test_claims();
 	test_retries();
 	test_rows();
 	test_pages();

@@ -194,10 +194,11 @@ static const struct msnet_transport_vfuncs fake_vfuncs = {
 };
 static struct msnet_transport fake = { .v = &fake_vfuncs };
 
-static int get_token(void *context, const char *rejected, const char **token_r,
-		     struct graph_failure *fail_r)
+static int get_token(void *context, const char *rejected, const char *claims,
+		     const char **token_r, struct graph_failure *fail_r)
 {
 	(void)context;
+	T_CHECK(claims == NULL);
 	(void)fail_r;
 	if (rejected != NULL)
 		tokens_rejected++;

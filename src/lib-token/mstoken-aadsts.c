@@ -223,6 +223,12 @@ static const struct {
 		"grant them",
 		"link the account again and accept them, or ask an "
 		"administrator to grant admin consent" } },
+	{ "authorization_declined", { 0, CONSENT, USER,
+		"the sign-in was declined", EXPIRED_R } },
+	{ "expired_token", { 0, SIGN_IN, USER, "the device code has expired",
+		EXPIRED_R } },
+	{ "bad_verification_code", { 0, SIGN_IN, USER,
+		"the device code is wrong", EXPIRED_R } },
 	{ "invalid_grant", { 0, SIGN_IN, USER,
 		"the login host no longer accepts the sign-in", EXPIRED_R } },
 	{ "invalid_client", { 0, CONFIG, OPERATOR, APP, APP_R } },

@@ -50,7 +50,7 @@ bool mstoken_token_is_rejected(const char *token, const char *rejected_hash);
    Returns 0 and the account with a token that may be used, or -1. */
 int mstoken_renew(struct mstoken_refresher *refresher,
 		  struct refresh_entry *entry, const char *rejected_hash,
-		  struct mstoken_account *account_r,
+		  const char *challenge, struct mstoken_account *account_r,
 		  struct mstoken_failure *fail_r);
 
 #endif

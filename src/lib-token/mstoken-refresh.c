@@ -129,7 +129,7 @@ static void entry_forget(struct refresh_entry *entry)
 /* Called with the mutex held; gives it up while at the login host. */
 static void
 entry_refresh(struct mstoken_refresher *refresher, struct refresh_entry *entry,
-	      const char *rejected_hash)
+	      const char *rejected_hash, const char *challenge)
 {
 	struct mstoken_account account;
 	struct mstoken_failure fail;
@@ -137,7 +137,8 @@ entry_refresh(struct mstoken_refresher *refresher, struct refresh_entry *entry,
 
 	entry->busy = true;
 	pthread_mutex_unlock(&refresher->mutex);
-	ret = mstoken_renew(refresher, entry, rejected_hash, &account, &fail);
+	ret = mstoken_renew(refresher, entry, rejected_hash, challenge, &account,
+			    &fail);
 	pthread_mutex_lock(&refresher->mutex);
 	if (ret == 0)
 		entry_learn(entry, &account);
@@ -155,7 +156,7 @@ entry_refresh(struct mstoken_refresher *refresher, struct refresh_entry *entry,
 /* Called with the mutex held: wait for the thread that is at it, or do it. */
 static int
 entry_update(struct mstoken_refresher *refresher, struct refresh_entry *entry,
-	     const char *rejected_hash)
+	     const char *rejected_hash, const char *challenge)
 {
 	unsigned int round = entry->round;
 
@@ -164,7 +165,7 @@ entry_update(struct mstoken_refresher *refresher, struct refresh_entry *entry,
 			pthread_cond_wait(&refresher->cond, &refresher->mutex);
 	} else if (entry->failed == 0 ||
 		   monotonic_now() - entry->failed >= REFRESH_HOLD_SECS) {
-		entry_refresh(refresher, entry, rejected_hash);
+		entry_refresh(refresher, entry, rejected_hash, challenge);
 	}
 	return entry->result;
 }
@@ -210,7 +211,7 @@ entry_look(struct mstoken_refresher *refresher, const char *address,
 
 int mstoken_refresher_get(struct mstoken_refresher *refresher,
 			  const char *address, const char *rejected_hash,
-			  char **token_r, unsigned int *expires_in_r,
+			  const char *challenge, char **token_r, unsigned int *expires_in_r,
 			  struct mstoken_failure *fail_r)
 {
 	struct refresh_entry *entry;
@@ -221,7 +222,7 @@ int mstoken_refresher_get(struct mstoken_refresher *refresher,
 	*token_r = NULL;
 	ret = entry_look(refresher, address, &entry);
 	if (ret == 0 && !entry_is_usable(entry, rejected_hash, min_left)) {
-		ret = entry_update(refresher, entry, rejected_hash);
+		ret = entry_update(refresher, entry, rejected_hash, challenge);
 		*fail_r = entry->fail;
 		/* an old one is good until nearly its end while nobody can be
 		   asked */
@@ -263,7 +264,7 @@ unsigned int mstoken_refresher_flush(struct mstoken_refresher *refresher)
 		if (entry->busy)
 			continue;
 		if (entry->pending != NULL)
-			entry_refresh(refresher, entry, NULL);
+			entry_refresh(refresher, entry, NULL, NULL);
 		if (entry->pending != NULL)
 			count++;
 	}

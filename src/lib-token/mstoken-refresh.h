@@ -19,9 +19,10 @@ struct mstoken_refresher_settings {
 	const char *owner;
 	/* A transport of the calling thread's own; destroyed after use. */
 	struct msnet_transport *(*transport_create)(void *context);
-	/* The app registration as it is now; app_r's strings must stay valid
-	   until app_release(). */
-	void (*app_get)(void *context, struct mstoken_app *app_r);
+	/* The app registration with that name as it is now; app_r's strings
+	   must stay valid until app_release(). -1: there is none. */
+	int (*app_get)(void *context, const char *registration,
+		       struct mstoken_app *app_r);
 	void (*app_release)(void *context, struct mstoken_app *app);
 	/* A request to the login host has come to its end; fail is NULL if it
 	   went well. */
@@ -40,13 +41,14 @@ mstoken_refresher_create(const struct mstoken_refresher_settings *set);
 void mstoken_refresher_destroy(struct mstoken_refresher **refresher);
 
 /* Get an access token (heap, wipe it). rejected_hash: SHA-256 hex of a token
-   that Graph refused, or NULL. Blocks. Returns 0, or -1 and why; state
+   that Graph refused, or NULL; challenge: the claims that Graph wants in place
+   of it (base64), or NULL. Blocks. Returns 0, or -1 and why; state
    NOT_LINKED: no such account. While the login host cannot be reached a token
    that is still valid is given out, and so is one in memory while the database
    cannot be read. */
 int mstoken_refresher_get(struct mstoken_refresher *refresher,
 			  const char *address, const char *rejected_hash,
-			  char **token_r, unsigned int *expires_in_r,
+			  const char *challenge, char **token_r, unsigned int *expires_in_r,
 			  struct mstoken_failure *fail_r);
 /* The account was unlinked: forget its token. */
 void mstoken_refresher_forget(struct mstoken_refresher *refresher,

@@ -2,6 +2,7 @@
    does it, and over when its result is stored. */
 
 #include "mstoken-refresh-private.h"
+#include "mstoken-claims.h"
 #include "msnet-buf.h"
 #include "msnet-secret.h"
 #include "msnet-transport.h"
@@ -77,6 +78,7 @@ static int pending_store(struct mstoken_refresher *refresher,
 		.refresh_token = pending->refresh_token,
 		.access_token = pending->access_token,
 		.access_expires = pending->access_expires,
+		.registration = pending->registration,
 	};
 
 	if (mstoken_store_set_token(refresher->set.store, entry->address,
@@ -125,20 +127,39 @@ static void pending_warn(struct mstoken_refresher *refresher,
  * The request
  */
 
+static int fail_no_registration(const struct mstoken_account *account,
+				struct mstoken_failure *fail)
+{
+	fail->state = MSTOKEN_STATE_MISCONFIGURED;
+	snprintf(fail->message, sizeof(fail->message),
+		 "the configuration has no [registration %.100s], with which "
+		 "the account was linked: put it back, or link the account "
+		 "again; to be done by %s", account->registration,
+		 mstoken_actor_name(MSTOKEN_ACTOR_OPERATOR));
+	return -1;
+}
+
 static int
 renew_request(struct mstoken_refresher *refresher,
-	      const struct mstoken_account *account,
+	      const struct mstoken_account *account, const char *challenge,
 	      struct mstoken_grant *grant_r, struct mstoken_failure *fail)
 {
 	const struct mstoken_refresher_settings *set = &refresher->set;
 	struct msnet_transport *transport;
 	struct mstoken_app app;
+	char *claims;
 	int ret;
 
-	set->app_get(set->context, &app);
+	if (set->app_get(set->context, account->registration, &app) < 0)
+		return fail_no_registration(account, fail);
+	claims = mstoken_claims(challenge, app.answers_challenges);
 	transport = set->transport_create(set->context);
-	ret = mstoken_flow_refresh(transport, &app, account->refresh_token,
-				   set->timeout_msecs, grant_r, fail);
+	ret = app.app_only ?
+		mstoken_flow_app_only(transport, &app, claims,
+				      set->timeout_msecs, grant_r, fail) :
+		mstoken_flow_refresh(transport, &app, account->refresh_token,
+				     claims, set->timeout_msecs, grant_r, fail);
+	free(claims);
 	msnet_transport_destroy(&transport);
 	set->app_release(set->context, &app);
 	if (set->renewed != NULL)
@@ -157,13 +178,14 @@ renew_request(struct mstoken_refresher *refresher,
 /* Under the lease; account is used up. */
 static int
 renew_leased(struct mstoken_refresher *refresher, struct refresh_entry *entry,
-	     struct mstoken_account *account, struct mstoken_failure *fail)
+	     struct mstoken_account *account, const char *challenge,
+	     struct mstoken_failure *fail)
 {
 	struct mstoken_grant grant;
 	int ret;
 
 	memset(&grant, 0, sizeof(grant));
-	ret = renew_request(refresher, account, &grant, fail);
+	ret = renew_request(refresher, account, challenge, &grant, fail);
 	if (ret < 0) {
 		(void)mstoken_store_release(refresher->set.store,
 					    entry->address, refresher->owner);
@@ -177,10 +199,25 @@ renew_leased(struct mstoken_refresher *refresher, struct refresh_entry *entry,
 	return ret;
 }
 
-static int check_openable(const struct mstoken_account *account,
-			  struct mstoken_failure *fail)
+/* Is there something to renew it with? */
+static int check_renewable(struct mstoken_refresher *refresher,
+			   const struct mstoken_account *account,
+			   struct mstoken_failure *fail)
 {
-	if (account->refresh_token[0] != '\0')
+	const struct mstoken_refresher_settings *set = &refresher->set;
+	struct mstoken_app app;
+	bool app_only;
+
+	if (set->app_get(set->context, account->registration, &app) < 0) {
+		(void)fail_no_registration(account, fail);
+		(void)mstoken_store_set_state(set->store, account->address,
+					      account->version, fail->state,
+					      fail->message);
+		return -1;
+	}
+	app_only = app.app_only;
+	set->app_release(set->context, &app);
+	if (app_only || account->refresh_token[0] != '\0')
 		return 0;
 	if (account->missing_key != NULL) {
 		return renew_fail(fail, MSTOKEN_STATE_MISCONFIGURED,
@@ -211,7 +248,7 @@ renew_wait(struct mstoken_refresher *refresher, const char *address,
 			seen_version = account_r->version;
 		if (account_is_fresh(account_r, seen_version, rejected_hash))
 			return 1;
-		if (check_openable(account_r, fail) < 0)
+		if (check_renewable(refresher, account_r, fail) < 0)
 			break;
 		ret = mstoken_store_lease(refresher->set.store, address,
 					  account_r->version, refresher->owner,
@@ -239,7 +276,7 @@ renew_wait(struct mstoken_refresher *refresher, const char *address,
 
 int mstoken_renew(struct mstoken_refresher *refresher,
 		  struct refresh_entry *entry, const char *rejected_hash,
-		  struct mstoken_account *account_r,
+		  const char *challenge, struct mstoken_account *account_r,
 		  struct mstoken_failure *fail_r)
 {
 	int64_t version;
@@ -255,7 +292,7 @@ int mstoken_renew(struct mstoken_refresher *refresher,
 	if (ret != 0)
 		return ret < 0 ? -1 : 0;
 	version = account_r->version;
-	ret = renew_leased(refresher, entry, account_r, fail_r);
+	ret = renew_leased(refresher, entry, account_r, challenge, fail_r);
 	mstoken_account_deinit(account_r);
 	if (ret < 0 || renew_read(refresher, entry->address, account_r,
 				  fail_r) < 0)

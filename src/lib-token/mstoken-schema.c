@@ -46,6 +46,11 @@ static const struct {
 		"CREATE VIEW dovecot_user AS"
 		" SELECT address AS login FROM account;"
 	},
+	{
+		/* the app registration that linked it; '' is the default */
+		.sql = "ALTER TABLE account ADD registration TEXT NOT NULL"
+		" DEFAULT '';"
+	},
 };
 
 const char *mstoken_schema_step(int from_version, bool pgsql)

@@ -7,11 +7,17 @@
 
 #include <pthread.h>
 
+/* The client id of an app registration. */
+struct store_client {
+	struct store_client *next;
+	char *registration, *client_id;
+};
+
 struct mstoken_store {
 	struct mstoken_db *db;
 	struct mstoken_seal *seal;
-	pthread_mutex_t mutex;		/* guards client_id */
-	char *client_id;
+	pthread_mutex_t mutex;		/* guards clients */
+	struct store_client *clients;
 };
 
 /* A number as a parameter of SQL. */
@@ -22,8 +28,8 @@ struct store_number store_number(int64_t value);
 
 /* What a token is bound to. Heap. The two kinds are no substitute for each
    other. */
-char *store_seal_context(struct mstoken_store *store, const char *address,
-			 const char *tid, bool access);
+char *store_seal_context(struct mstoken_store *store, const char *registration,
+			 const char *address, const char *tid, bool access);
 
 /* The address as it is in the database: ASCII letters small. Heap. */
 char *store_address(const char *address);

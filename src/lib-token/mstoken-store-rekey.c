@@ -14,7 +14,7 @@
 #define REKEY_BATCH_SIZE 100
 
 struct rekey_row {
-	char *address, *tid, *refresh, *access;
+	char *address, *tid, *refresh, *access, *registration;
 };
 
 struct rekey_batch {
@@ -31,6 +31,7 @@ static void rekey_add_row(const char *const *columns, void *context)
 	row->tid = msnet_strdup(columns[1]);
 	row->refresh = msnet_strdup(columns[2]);
 	row->access = msnet_strdup(columns[3]);
+	row->registration = msnet_strdup(columns[4]);
 }
 
 static void rekey_batch_deinit(struct rekey_batch *batch)
@@ -42,6 +43,7 @@ static void rekey_batch_deinit(struct rekey_batch *batch)
 		free(batch->rows[i].tid);
 		free(batch->rows[i].refresh);
 		free(batch->rows[i].access);
+		free(batch->rows[i].registration);
 	}
 	batch->count = 0;
 }
@@ -54,7 +56,8 @@ static char *reseal(struct mstoken_store *store, const struct rekey_row *row,
 
 	if (*sealed == '\0' || mstoken_seal_is_newest(store->seal, sealed))
 		return msnet_strdup(sealed);
-	context = store_seal_context(store, row->address, row->tid, access);
+	context = store_seal_context(store, row->registration, row->address,
+				     row->tid, access);
 	token = mstoken_unseal_text(store->seal, sealed, context);
 	again = token == NULL ? NULL :
 		mstoken_seal_text(store->seal, token, context);
@@ -104,7 +107,7 @@ static int rekey_batch(struct mstoken_store *store, const char *after,
 	if (mstoken_db_begin(store->db) < 0)
 		return -1;
 	ret = mstoken_db_run(store->db, "SELECT address, tid, refresh_token,"
-		" access_token FROM account WHERE address > $1"
+		" access_token, registration FROM account WHERE address > $1"
 		" ORDER BY address LIMIT " REKEY_BATCH, params, rekey_add_row,
 		batch);
 	for (i = 0; ret >= 0 && i < batch->count; i++)

@@ -22,30 +22,58 @@ mstoken_store_open(const struct mstoken_db_settings *set,
 	store = msnet_malloc(sizeof(*store));
 	store->db = db;
 	store->seal = seal;
-	store->client_id = msnet_strdup(client_id);
 	pthread_mutex_init(&store->mutex, NULL);
+	mstoken_store_set_client_id(store, "", client_id);
 	return store;
 }
 
 void mstoken_store_close(struct mstoken_store **_store)
 {
 	struct mstoken_store *store = *_store;
+	struct store_client *client;
 
 	if (store == NULL)
 		return;
 	*_store = NULL;
 	mstoken_db_close(&store->db);
 	pthread_mutex_destroy(&store->mutex);
-	free(store->client_id);
+	while ((client = store->clients) != NULL) {
+		store->clients = client->next;
+		free(client->registration);
+		free(client->client_id);
+		free(client);
+	}
 	free(store);
 }
 
+static struct store_client *
+store_find_client(struct mstoken_store *store, const char *registration)
+{
+	struct store_client *client;
+
+	for (client = store->clients; client != NULL; client = client->next) {
+		if (strcmp(client->registration, registration) == 0)
+			return client;
+	}
+	return NULL;
+}
+
 void mstoken_store_set_client_id(struct mstoken_store *store,
+				 const char *registration,
 				 const char *client_id)
 {
+	struct store_client *client;
+
 	pthread_mutex_lock(&store->mutex);
-	free(store->client_id);
-	store->client_id = msnet_strdup(client_id);
+	client = store_find_client(store, registration);
+	if (client == NULL) {
+		client = msnet_malloc(sizeof(*client));
+		client->registration = msnet_strdup(registration);
+		client->next = store->clients;
+		store->clients = client;
+	}
+	free(client->client_id);
+	client->client_id = msnet_strdup(client_id == NULL ? "" : client_id);
 	pthread_mutex_unlock(&store->mutex);
 }
 
@@ -77,14 +105,17 @@ char *store_address(const char *address)
  * Sealing
  */
 
-char *store_seal_context(struct mstoken_store *store, const char *address,
-			 const char *tid, bool access)
+char *store_seal_context(struct mstoken_store *store, const char *registration,
+			 const char *address, const char *tid, bool access)
 {
+	const struct store_client *client;
 	struct msnet_buf buf = { 0 };
 	char *key = store_address(address);
 
 	pthread_mutex_lock(&store->mutex);
-	msnet_buf_printf(&buf, "%s\n%s\n%s%s", key, tid, store->client_id,
+	client = store_find_client(store, registration);
+	msnet_buf_printf(&buf, "%s\n%s\n%s%s", key, tid,
+			 client == NULL ? "" : client->client_id,
 			 access ? "\naccess" : "");
 	pthread_mutex_unlock(&store->mutex);
 	free(key);
@@ -92,14 +123,15 @@ char *store_seal_context(struct mstoken_store *store, const char *address,
 }
 
 /* Heap; "" for no token. */
-static char *seal_token(struct mstoken_store *store, const char *address,
-			const char *tid, bool access, const char *token)
+static char *seal_token(struct mstoken_store *store, const char *registration,
+			const char *address, const char *tid, bool access,
+			const char *token)
 {
 	char *context, *sealed;
 
 	if (token == NULL || *token == '\0')
 		return msnet_strdup("");
-	context = store_seal_context(store, address, tid, access);
+	context = store_seal_context(store, registration, address, tid, access);
 	sealed = mstoken_seal_text(store->seal, token, context);
 	free(context);
 	return sealed;
@@ -112,7 +144,8 @@ static char *unseal_token(struct mstoken_store *store,
 {
 	char *context, *token;
 
-	context = store_seal_context(store, account->address, account->tid, access);
+	context = store_seal_context(store, account->registration,
+				     account->address, account->tid, access);
 	token = mstoken_unseal_text(store->seal, sealed, context);
 	free(context);
 	return token != NULL ? token : msnet_strdup("");
@@ -124,8 +157,8 @@ static char *unseal_token(struct mstoken_store *store,
 
 #define ACCOUNT_COLUMNS \
 	"address, tid, oid, username, state, state_text, version, " \
-	"state_since, linked_at, refreshed_at"
-#define ACCOUNT_COLUMNS_COUNT 10
+	"state_since, linked_at, refreshed_at, registration"
+#define ACCOUNT_COLUMNS_COUNT 11
 
 static void account_from_row(const char *const *columns,
 			     struct mstoken_account *account_r)
@@ -141,6 +174,7 @@ static void account_from_row(const char *const *columns,
 	account_r->state_since = mstoken_db_number(columns[7]);
 	account_r->linked_at = mstoken_db_number(columns[8]);
 	account_r->refreshed_at = mstoken_db_number(columns[9]);
+	account_r->registration = msnet_strdup(columns[10]);
 }
 
 struct get_context {
@@ -190,10 +224,12 @@ static int
 link_account(struct mstoken_store *store, const struct mstoken_account *account)
 {
 	char *key = store_address(account->address);
-	char *refresh = seal_token(store, key, account->tid, false,
-				   account->refresh_token);
-	char *access = seal_token(store, key, account->tid, true,
-				  account->access_token);
+	const char *registration = account->registration == NULL ? "" :
+		account->registration;
+	char *refresh = seal_token(store, registration, key, account->tid,
+				   false, account->refresh_token);
+	char *access = seal_token(store, registration, key, account->tid,
+				  true, account->access_token);
 	struct store_number now = store_number((int64_t)time(NULL));
 	struct store_number expires = store_number(account->access_expires);
 	/* higher than that of an account of this address that was unlinked */
@@ -201,16 +237,18 @@ link_account(struct mstoken_store *store, const struct mstoken_account *account)
 		store_number((int64_t)time(NULL) * 1000);
 	const char *const params[] = {
 		key, account->tid, account->oid, account->username, refresh,
-		access, expires.text, version.text, now.text, NULL
+		access, expires.text, version.text, now.text, registration,
+		NULL
 	};
 	int ret;
 
 	ret = mstoken_db_run(store->db,
 		"INSERT INTO account (address, tid, oid, username,"
 		" refresh_token, access_token, access_expires, version, state,"
-		" state_text, state_since, linked_at, refreshed_at)"
+		" state_text, state_since, linked_at, refreshed_at,"
+		" registration)"
 		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'ok', '',"
-		" $9, $9, $9)"
+		" $9, $9, $9, $10)"
 		" ON CONFLICT (address) DO UPDATE SET"
 		" refresh_token = excluded.refresh_token,"
 		" access_token = excluded.access_token,"
@@ -219,7 +257,8 @@ link_account(struct mstoken_store *store, const struct mstoken_account *account)
 		" state = 'ok', state_text = '',"
 		" state_since = excluded.state_since,"
 		" linked_at = excluded.linked_at,"
-		" refreshed_at = excluded.refreshed_at"
+		" refreshed_at = excluded.refreshed_at,"
+		" registration = excluded.registration"
 		" WHERE account.tid = excluded.tid"
 		" AND account.oid = excluded.oid",
 		params, NULL, NULL);
@@ -253,9 +292,12 @@ int mstoken_store_set_token(struct mstoken_store *store, const char *address,
 			    const struct mstoken_tokens *tokens)
 {
 	char *key = store_address(address);
-	char *refresh = seal_token(store, key, tid, false,
+	const char *registration = tokens->registration == NULL ? "" :
+		tokens->registration;
+	char *refresh = seal_token(store, registration, key, tid, false,
 				   tokens->refresh_token);
-	char *access = seal_token(store, key, tid, true, tokens->access_token);
+	char *access = seal_token(store, registration, key, tid, true,
+				  tokens->access_token);
 	struct store_number expires = store_number(tokens->access_expires);
 	struct store_number number = store_number(version);
 	struct store_number now = store_number((int64_t)time(NULL));
@@ -377,6 +419,7 @@ void mstoken_account_deinit(struct mstoken_account *account)
 	free(account->oid);
 	free(account->username);
 	free(account->state_text);
+	free(account->registration);
 	free(account->missing_key);
 	msnet_secret_free(&account->refresh_token);
 	msnet_secret_free(&account->access_token);

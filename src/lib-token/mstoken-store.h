@@ -20,6 +20,8 @@ struct mstoken_account {
 	/* identity: pinned at the first link */
 	char *tid, *oid;
 	char *username;
+	/* the app registration that linked it, "" is the default one */
+	char *registration;
 	char *refresh_token;
 	/* the newest access token and when it ends, "" if there is none */
 	char *access_token;
@@ -37,10 +39,12 @@ struct mstoken_account {
 /* What a token request has brought. */
 struct mstoken_tokens {
 	const char *refresh_token, *access_token;
+	const char *registration;	/* NULL is "" */
 	int64_t access_expires;
 };
 
-/* Open the database, see mstoken-db.h. client_id goes into the sealing context.
+/* Open the database, see mstoken-db.h. client_id, of the default
+   registration, goes into the sealing context.
    seal is borrowed. Returns NULL and a heap text. */
 struct mstoken_store *
 mstoken_store_open(const struct mstoken_db_settings *set,
@@ -50,6 +54,7 @@ void mstoken_store_close(struct mstoken_store **store);
 /* The app registration is another one now: the tokens of the old one cannot be
    used with it, and are not opened. */
 void mstoken_store_set_client_id(struct mstoken_store *store,
+				 const char *registration,
 				 const char *client_id);
 
 /* Each returns 1 (done, found), 0 (no such account), -1 (database error, see

@@ -1,6 +1,8 @@
 /* PKCE, base64url, scopes, the AADSTS table, and answers of the token
    endpoint. */
 
+#include "mstoken-claims.h"
+#include "mstoken-device.h"
 #include "mstoken-flow.h"
 #include "mstoken-pkce.h"
 #include "msnet-buf.h"
@@ -33,16 +35,16 @@ static void test_pkce(void)
 
 static void test_scope(void)
 {
-	char *scope = mstoken_scope_from_features(NULL);
+	char *scope = mstoken_scope_from_features(NULL, NULL);
 
 	T_STREQ(scope, "openid profile email offline_access User.Read "
 		"Mail.ReadWrite Mail.Send MailboxSettings.ReadWrite");
 	free(scope);
-	scope = mstoken_scope_from_features("read, send");
+	scope = mstoken_scope_from_features("read, send", NULL);
 	T_STREQ(scope, "openid profile email offline_access User.Read "
 		"Mail.ReadWrite Mail.Send");
 	free(scope);
-	T_CHECK(mstoken_scope_from_features("read calendar") == NULL);
+	T_CHECK(mstoken_scope_from_features("read calendar", NULL) == NULL);
 }
 
 /* The section of the manual page that the table amounts to: codes with the
@@ -259,6 +261,82 @@ static void test_authorize_url(void)
 	free(url);
 }
 
+static void test_claims(void)
+{
+	static const struct {
+		const char *challenge;
+		bool capable;
+		const char *want;
+	} tests[] = {
+		{ NULL, false, NULL },
+		{ NULL, true, "{\"access_token\":{\"xms_cc\":{\"values\":"
+		  "[\"cp1\"]}}}" },
+		/* {"access_token":{"nbf":{"value":"1"}}} */
+		{ "eyJhY2Nlc3NfdG9rZW4iOnsibmJmIjp7InZhbHVlIjoiMSJ9fX0=", false,
+		  "{\"access_token\":{\"nbf\":{\"value\":\"1\"}}}" },
+		{ "eyJhY2Nlc3NfdG9rZW4iOnsibmJmIjp7InZhbHVlIjoiMSJ9fX0", true,
+		  "{\"access_token\":{\"nbf\":{\"value\":\"1\"},"
+		  "\"xms_cc\":{\"values\":[\"cp1\"]}}}" },
+		{ "!", false, NULL },
+		{ "====", false, NULL },
+		{ "WzFd", false, NULL },	/* [1] */
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+		char *claims = mstoken_claims(tests[i].challenge,
+					      tests[i].capable);
+
+		T_STREQ(claims, tests[i].want);
+		free(claims);
+	}
+}
+
+static void test_device(void)
+{
+#define DEVICE(more) "{\"device_code\":\"d\",\"user_code\":\"U\"" more "}"
+#define URI ",\"verification_uri\":\"https://microsoft.com/devicelogin\""
+	static const struct {
+		int status;
+		const char *body;
+		int ret;
+		unsigned int expires_in, interval;
+	} tests[] = {
+		{ 200, DEVICE(URI ",\"expires_in\":600,\"interval\":7"), 0,
+		  600, 7 },
+		{ 200, DEVICE(URI ",\"expires_in\":\"600\""), 0, 600, 5 },
+		{ 200, DEVICE(URI ",\"expires_in\":-1,\"interval\":0"), 0, 900,
+		  5 },
+		{ 200, DEVICE(URI ",\"expires_in\":99999,\"interval\":99999"),
+		  0, 3600, 300 },
+		{ 200, DEVICE(""), -1, 0, 0 },
+		{ 200, DEVICE(",\"verification_uri\":\"javascript:1\""), -1, 0,
+		  0 },
+		{ 200, "[]", -1, 0, 0 },
+		{ 400, "{\"error\":\"invalid_request\"}", -1, 0, 0 },
+		{ 500, NULL, -1, 0, 0 },
+	};
+	struct mstoken_failure fail;
+	struct mstoken_device device;
+	size_t i;
+
+	for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+		const char *body = tests[i].body;
+		int ret = mstoken_device_decode(tests[i].status, body,
+			body == NULL ? 0 : strlen(body), &device, &fail);
+
+		T_CHECK_CASE(body, ret == tests[i].ret);
+		T_CHECK_CASE(body, (ret == 0) == (fail.message[0] == '\0'));
+		if (ret == 0) {
+			T_CHECK_CASE(body, device.expires_in ==
+				     tests[i].expires_in);
+			T_CHECK_CASE(body, device.interval ==
+				     tests[i].interval);
+		}
+		mstoken_device_deinit(&device);
+	}
+}
+
 int main(void)
 {
 	test_pkce();
@@ -268,5 +346,7 @@ int main(void)
 	test_decode();
 	test_id_token();
 	test_authorize_url();
+	test_claims();
+	test_device();
 	T_RETURN();
 }

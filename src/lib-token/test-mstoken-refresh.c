@@ -97,13 +97,17 @@ static struct msnet_transport *fake_create(void *context)
 	return &fake->transport;
 }
 
-static void app_get(void *context, struct mstoken_app *app_r)
+static int app_get(void *context, const char *registration,
+		   struct mstoken_app *app_r)
 {
+	if (strcmp(registration, "") != 0)
+		return -1;
 	memset(app_r, 0, sizeof(*app_r));
 	app_r->client_id = "client";
 	app_r->tenant = "common";
 	app_r->login_url = "https://login.example";
 	app_r->scope = "openid";
+	return 0;
 }
 
 static void app_release(void *context, struct mstoken_app *app)
@@ -124,7 +128,7 @@ static void *ask(void *context)
 	unsigned int expires_in;
 	char *token;
 
-	if (mstoken_refresher_get(refresher, "a@b", NULL, &token, &expires_in,
+	if (mstoken_refresher_get(refresher, "a@b", NULL, NULL, &token, &expires_in,
 				  &fail) < 0)
 		return NULL;
 	return token;
@@ -169,12 +173,12 @@ static void test_rotation_and_rejection(void)
 	/* the rejected token is not given out again; no new refresh token in
 	   the answer keeps the old one */
 	login.body = "{\"access_token\":\"two\",\"expires_in\":3600}";
-	T_CHECK(mstoken_refresher_get(refresher, "a@b", hash, &token,
+	T_CHECK(mstoken_refresher_get(refresher, "a@b", hash, NULL, &token,
 				      &expires_in, &fail) == 0);
 	T_STREQ(token, "two");
 	free(token);
 	T_CHECK(login.requests == 2);
-	T_CHECK(mstoken_refresher_get(refresher, "a@b", hash, &token,
+	T_CHECK(mstoken_refresher_get(refresher, "a@b", hash, NULL, &token,
 				      &expires_in, &fail) == 0);
 	T_STREQ(token, "two");
 	free(token);
@@ -219,12 +223,12 @@ static void test_failures(void)
 	/* unreachable, but the token in hand is good for another minute */
 	set_access_token("short", 60);
 	login.result = MSNET_CONNECT_FAILED;
-	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, &token,
+	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, NULL, &token,
 				      &expires_in, &fail) == 0);
 	T_STREQ(token, "short");
 	free(token);
 	forget();
-	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, &token,
+	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, NULL, &token,
 				      &expires_in, &fail) < 0);
 	T_CHECK(fail.state == MSTOKEN_STATE_UNREACHABLE);
 	T_CHECK(mstoken_store_get(store, "a@b", &account) == 1);
@@ -233,7 +237,7 @@ static void test_failures(void)
 	mstoken_account_deinit(&account);
 	/* asked again at once, it does not go to the login host again */
 	requests = login.requests;
-	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, &token,
+	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, NULL, &token,
 				      &expires_in, &fail) < 0);
 	T_CHECK(fail.state == MSTOKEN_STATE_UNREACHABLE);
 	T_CHECK(login.requests == requests);
@@ -244,7 +248,7 @@ static void test_failures(void)
 	login.status = 400;
 	login.body = "{\"error\":\"invalid_grant\","
 		"\"error_description\":\"AADSTS50173: x\"}";
-	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, &token,
+	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, NULL, &token,
 				      &expires_in, &fail) < 0);
 	T_CHECK(fail.state == MSTOKEN_STATE_REVOKED);
 	T_CHECK(mstoken_store_get(store, "a@b", &account) == 1);
@@ -255,14 +259,14 @@ static void test_failures(void)
 	/* and a network failure does not replace it */
 	forget();
 	login.result = MSNET_CONNECT_FAILED;
-	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, &token,
+	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, NULL, &token,
 				      &expires_in, &fail) < 0);
 	T_CHECK(mstoken_store_get(store, "a@b", &account) == 1);
 	T_CHECK(account.state == MSTOKEN_STATE_REVOKED);
 	mstoken_account_deinit(&account);
 	login.result = MSNET_OK;
 
-	T_CHECK(mstoken_refresher_get(refresher, "nobody@b", NULL, &token,
+	T_CHECK(mstoken_refresher_get(refresher, "nobody@b", NULL, NULL, &token,
 				      &expires_in, &fail) < 0);
 	T_CHECK(fail.state == MSTOKEN_STATE_NOT_LINKED);
 }
@@ -287,7 +291,7 @@ static void test_pending(void)
 	login.db = db;
 	warnings = 0;
 	requests = login.requests;
-	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, &token,
+	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, NULL, &token,
 				      &expires_in, &fail) < 0);
 	T_CHECK(fail.state == MSTOKEN_STATE_UNREACHABLE);
 	T_CHECK(strstr(fail.message, "kept in memory") != NULL);
@@ -295,14 +299,14 @@ static void test_pending(void)
 	T_CHECK(warnings == 1);
 	T_CHECK(login.requests == requests + 1);
 	T_CHECK(mstoken_refresher_flush(refresher) == 1);
-	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, &token,
+	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, NULL, &token,
 				      &expires_in, &fail) < 0);
 	T_CHECK(login.requests == requests + 1);
 	T_CHECK(sqlite3_exec(db, "DROP TRIGGER full", NULL, NULL,
 			     NULL) == SQLITE_OK);
 	sqlite3_close(db);
 	T_CHECK(mstoken_refresher_flush(refresher) == 0);
-	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, &token,
+	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, NULL, &token,
 				      &expires_in, &fail) == 0);
 	T_STREQ(token, "three");
 	free(token);
@@ -319,7 +323,7 @@ static void *ask_other(void *context)
 	unsigned int expires_in;
 	char *token;
 
-	if (mstoken_refresher_get(context, "a@b", NULL, &token, &expires_in,
+	if (mstoken_refresher_get(context, "a@b", NULL, NULL, &token, &expires_in,
 				  &fail) < 0)
 		return NULL;
 	return token;
@@ -350,7 +354,7 @@ static void test_two(const struct mstoken_refresher_settings *set)
 	T_CHECK(login.requests == requests + 1);
 	/* unlinked at one, it is gone at the other */
 	T_CHECK(mstoken_store_delete(store, "a@b") == 1);
-	T_CHECK(mstoken_refresher_get(other, "a@b", NULL, &token, &expires_in,
+	T_CHECK(mstoken_refresher_get(other, "a@b", NULL, NULL, &token, &expires_in,
 				      &fail) < 0);
 	T_CHECK(fail.state == MSTOKEN_STATE_NOT_LINKED);
 	mstoken_refresher_destroy(&other);
@@ -374,7 +378,7 @@ static void test_unlink(void)
 	mstoken_refresher_forget(refresher, "a@b");
 	pthread_join(thread, &late);
 	T_CHECK(late == NULL);
-	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, &token,
+	T_CHECK(mstoken_refresher_get(refresher, "a@b", NULL, NULL, &token,
 				      &expires_in, &fail) < 0);
 	T_CHECK(fail.state == MSTOKEN_STATE_NOT_LINKED);
 }

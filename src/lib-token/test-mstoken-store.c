@@ -172,7 +172,7 @@ static void test_accounts(void)
 	T_STREQ(got.refresh_token, "");
 	T_CHECK(got.missing_key == NULL);
 	mstoken_account_deinit(&got);
-	mstoken_store_set_client_id(store, "client");
+	mstoken_store_set_client_id(store, "", "client");
 	T_CHECK(mstoken_store_get(store, "alice@example.com", &got) == 1);
 	T_STREQ(got.refresh_token, "second-token");
 	mstoken_account_deinit(&got);

@@ -24,7 +24,13 @@ int cmd_link(const struct cli *cli)
 	struct broker_answer answer;
 
 	cli_request(cli, "link", &answer);
-	if (answer.status != BROKER_OK || answer.url == NULL) {
+	if (answer.status == BROKER_OK && answer.url == NULL) {
+		/* a registration that needs no sign-in */
+		printf("%s\n", answer.message);
+		broker_answer_deinit(&answer);
+		return 0;
+	}
+	if (answer.status != BROKER_OK) {
 		int ret = cli_fail(&answer);
 
 		broker_answer_deinit(&answer);
