@@ -166,20 +166,19 @@ static enum oauthd_link_result
 app_only_fail(const struct graph_failure *graph_fail, const char *what,
 	      struct mstoken_failure *fail_r)
 {
-	switch (graph_fail->error) {
-	case GRAPH_ERROR_PERM:
-		return admit_fail(fail_r, MSTOKEN_STATE_BLOCKED_BY_POLICY,
-			what, graph_fail->message);
-	case GRAPH_ERROR_NOT_FOUND:
-	case GRAPH_ERROR_FOLDER_GONE:
+	/* whatever the code of a 404 says: ErrorInvalidUser, ResourceNotFound */
+	if (graph_fail->status == 404) {
 		return admit_fail(fail_r, MSTOKEN_STATE_MISCONFIGURED,
 			"the tenant has no mailbox of this address",
 			graph_fail->message);
-	default:
-		return admit_fail(fail_r, MSTOKEN_STATE_UNREACHABLE,
-			"Microsoft Graph could not be asked for the mailbox",
-			graph_fail->message);
 	}
+	if (graph_fail->error == GRAPH_ERROR_PERM) {
+		return admit_fail(fail_r, MSTOKEN_STATE_BLOCKED_BY_POLICY,
+				  what, graph_fail->message);
+	}
+	return admit_fail(fail_r, MSTOKEN_STATE_UNREACHABLE,
+		"Microsoft Graph could not be asked for the mailbox",
+		graph_fail->message);
 }
 
 static enum oauthd_link_result

@@ -222,6 +222,14 @@ key_file = {self.file("seal.key")}
              self.file("broker.sock"), *args], stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, timeout=60)
 
+    def ask(self, **request):
+        """One line to the daemon's socket, the answer back."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(30)
+            s.connect(self.file("broker.sock"))
+            s.sendall(json.dumps(request).encode() + b"\n")
+            return json.loads(s.makefile().readline())
+
     def link(self, user):
         url = self.ctl("link", user).stdout.strip()
         status, page = Browser(self.context).follow(url, user)

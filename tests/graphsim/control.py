@@ -186,6 +186,12 @@ def settings(sim, data):
     for name in ("admin_required", "admin_consented"):
         if name in data:
             setattr(sim.login, name, bool(data[name]))
+    for name in ("apps", "app_roles"):
+        if name in data:
+            setattr(sim.login, name, data[name])
+    for name in ("expired_secrets", "app_denied"):
+        if name in data:
+            setattr(sim.login, name, set(data[name]))
     if "certificate" in data:
         sim.login.certificate = data["certificate"]
     if "latency" in data:
@@ -195,6 +201,13 @@ def settings(sim, data):
     if "proxies" in data:
         _box(sim, data).proxies = data["proxies"]
     return {}
+
+
+def device(sim, data):
+    """The code is entered on another device."""
+    return {"known": sim.login.enter_code(
+        data["user_code"], data.get("user", ""),
+        data.get("decision", "accept") == "accept")}
 
 
 def fault(sim, data):
@@ -239,7 +252,7 @@ OPS = {
     "move": lambda s, d: transfer(s, d, False),
     "copy": lambda s, d: transfer(s, d, True), "delete": delete,
     "folder": edit_folder, "switch": switch, "token": token,
-    "settings": settings, "fault": fault, "faults/clear": clear_faults,
+    "settings": settings, "device": device, "fault": fault, "faults/clear": clear_faults,
     "log": get_log, "log/clear": clear_log, "stats": stats, "clock": clock,
     "lose-tokens": lose_tokens,
 }

@@ -27,7 +27,9 @@ def _b64(data):
 
 
 _PARAMETERS = {"authorization_code": ("code", "redirect_uri"),
-               "refresh_token": ("refresh_token",)}
+               "refresh_token": ("refresh_token",),
+               "urn:ietf:params:oauth:grant-type:device_code":
+               ("device_code",)}
 
 
 @functools.lru_cache(None)
@@ -61,6 +63,18 @@ class LoginError(Exception):
 def _unauthorized(text, why='error="invalid_token"'):
     return Error(401, "InvalidAuthenticationToken", text, {
         "WWW-Authenticate": f'Bearer realm="", {why}'})
+
+
+def _satisfies(have, want):
+    """Were the claims that a challenge wants asked for with the token?"""
+    if have is None:
+        return False
+    try:
+        have, want = json.loads(have), json.loads(want)
+        return all(have["access_token"].get(name) == value
+                   for name, value in want["access_token"].items())
+    except (ValueError, KeyError):
+        return have == want
 
 
 class Login:
@@ -117,7 +131,7 @@ class Login:
 
     def authorize(self, query):
         """("page", html) or ("redirect", url, params, mode)."""
-        if query.get("client_id") != self.client_id:
+        if not self.knows(query.get("client_id")):
             return "page", self.page("AADSTS700016: The application was not "
                                       "found.")
         if not self._known_redirect(query.get("redirect_uri", "")):
@@ -183,7 +197,14 @@ class Login:
 
     # token
 
-    def token(self, form, headers):
+    def knows(self, client_id):
+        return client_id == self.client_id
+
+    def secret_of(self, client_id):
+        """None: a public client."""
+        return self.client_secret
+
+    def token(self, form, headers, tenant="common"):
         fail = next((f for f in self.failures
                      if f.get("grant") in (None, form.get("grant_type")) and
                      f.get("count", 1) > 0), None)
@@ -200,6 +221,9 @@ class Login:
                 raise LoginError("invalid_request", 900144, "The request body "
                                  f"must contain the parameter '{name}'.")
         self._client(form, headers)
+        return self._grant_of_type(grant, form, tenant)
+
+    def _grant_of_type(self, grant, form, tenant):
         if grant == "authorization_code":
             return self._code(form)
         if grant == "refresh_token":
@@ -211,10 +235,11 @@ class Login:
         auth = headers.get("authorization", "")
         if auth.lower().startswith("basic "):
             cid, _, secret = base64.b64decode(auth[6:]).decode().partition(":")
-        if cid != self.client_id:
+        if not self.knows(cid):
             raise LoginError("unauthorized_client", 700016, "Application not "
                              "found in the directory.")
-        if self.client_secret is None:
+        form.setdefault("client_id", cid)
+        if self.secret_of(cid) is None:
             if secret:
                 raise LoginError("invalid_client", 700025, "Client is public.",
                                  401)
@@ -222,7 +247,7 @@ class Login:
             raise LoginError("invalid_client", 7000218, "The request body "
                              "must contain client_assertion or client_secret.",
                              401)
-        elif secret != self.client_secret:
+        elif secret != self.secret_of(cid):
             raise LoginError("invalid_client", 7000215, "Invalid client "
                              "secret provided.", 401)
 
@@ -236,13 +261,17 @@ class Login:
         if self.sim.now() - entry["time"] > CODE_SECONDS:
             raise LoginError("invalid_grant", 70008, "The code has expired.")
         query = entry["query"]
+        if form["client_id"] != query["client_id"]:
+            raise LoginError("invalid_grant", 70000, "The code is of another "
+                             "client.", suberror="client_mismatch")
         if form.get("redirect_uri") != query["redirect_uri"]:
             raise LoginError("invalid_grant", 50011, "redirect_uri differs.")
         self._check_verifier(query, form.get("code_verifier"))
         self._one_resource(form.get("scope", ""))
         entry["used"] = True
         return self._grant(entry["box"], query["scope"], query.get("nonce"),
-                           form.get("claims") or query.get("claims"))
+                           form.get("claims") or query.get("claims"),
+                           query["client_id"])
 
     @staticmethod
     def _check_verifier(query, verifier):
@@ -273,6 +302,9 @@ class Login:
         if entry is None:
             raise LoginError("invalid_grant", 70000, "The refresh token is "
                              "malformed or unknown.", suberror="bad_token")
+        if entry["client"] != form["client_id"]:
+            raise LoginError("invalid_grant", 70000, "The refresh token is of "
+                             "another client.", suberror="client_mismatch")
         if entry["revoked"]:
             raise LoginError("invalid_grant", 50173, "The grant has been "
                              "revoked.", suberror="bad_token")
@@ -289,38 +321,42 @@ class Login:
         if self.sim.switches["refresh_rotation"] == "revoke":
             entry["revoked"] = True
         return self._grant(entry["box"], entry["scope"], None,
-                           form.get("claims"))
+                           form.get("claims"), entry["client"])
 
-    def _grant(self, box, scope, nonce, claims):
+    def _access(self, box, permissions, claims):
+        """An answer with an access token alone."""
         seconds = self.sim.switches["token_seconds"]
         seconds = random.randint(3600, 5399) if seconds == "random" \
             else int(seconds)
         access = "EwB" + secrets.token_urlsafe(600)
         self.access[access] = {"box": box, "claims": claims,
-                               "scopes": scopes.names(scope) | {"user.read"},
+                               "scopes": {n.lower() for n in permissions},
                                "until": self.sim.now() + seconds}
+        return {"token_type": "Bearer", "expires_in": str(seconds)
+                if self.sim.switches["expires_as_string"] == "yes" else seconds,
+                "ext_expires_in": seconds, "access_token": access}
+
+    def _grant(self, box, scope, nonce, claims, client):
         # short names, more than was asked for, never offline_access
         names = [s.replace("https://graph.microsoft.com/", "")
                  for s in scope.split() if s != "offline_access"]
         names += [s for s in ("User.Read", "profile", "openid", "email")
                   if s not in names]
-        out = {"token_type": "Bearer", "scope": " ".join(names),
-               "expires_in": str(seconds)
-               if self.sim.switches["expires_as_string"] == "yes" else seconds,
-               "ext_expires_in": seconds, "access_token": access}
+        out = self._access(box, scopes.names(scope) | {"user.read"}, claims)
+        out["scope"] = " ".join(names)
         if "offline_access" in scope.split():
             refresh = "0.AX" + secrets.token_urlsafe(700)
             self.refresh[refresh] = {"box": box, "scope": scope,
                                      "time": self.sim.now(),
-                                     "revoked": False}
+                                     "client": client, "revoked": False}
             out["refresh_token"] = refresh
         if "openid" in scope.split():
-            out["id_token"] = self._id_token(box, nonce, scope.split())
+            out["id_token"] = self._id_token(box, nonce, scope.split(), client)
         return out
 
-    def _id_token(self, box, nonce, scope):
+    def _id_token(self, box, nonce, scope, client):
         now = int(self.sim.now())
-        claims = {"aud": self.client_id, "iat": now, "nbf": now,
+        claims = {"aud": client, "iat": now, "nbf": now,
                   "exp": now + 3600, "tid": self.tid,
                   "iss": f"https://login.microsoftonline.com/{self.tid}/v2.0",
                   "sub": hashlib.sha256(box.oid.encode()).hexdigest()[:43],
@@ -351,6 +387,8 @@ class Login:
         return {"issuer": f"https://login.microsoftonline.com/{shown}/v2.0",
                 "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
                 "token_endpoint": f"{base}/oauth2/v2.0/token",
+                "device_authorization_endpoint":
+                f"{base}/oauth2/v2.0/devicecode",
                 "end_session_endpoint": f"{base}/oauth2/v2.0/logout",
                 "jwks_uri": f"{base}/discovery/v2.0/keys",
                 "response_modes_supported": ["query", "fragment",
@@ -375,8 +413,10 @@ class Login:
         if entry["until"] < self.sim.now():
             raise _unauthorized("Lifetime validation failed, the token is "
                                 "expired.")
+        if entry["box"] is None:
+            return entry["app"], entry["scopes"]
         claims = self.challenges.get(entry["box"].oid)
-        if claims and entry["claims"] != claims:
+        if claims and not _satisfies(entry["claims"], claims):
             raise _unauthorized(
                 "Continuous access evaluation resulted in challenge.",
                 'error="insufficient_claims", claims="' +

@@ -44,7 +44,7 @@ def check(login, form, pem):
             padding.PSS(padding.MGF1(hashes.SHA256()), 32), hashes.SHA256())
     except InvalidSignature:
         _refuse(700027, "The signature of the assertion is wrong.")
-    if data.get("iss") != login.client_id or data.get("sub") != data["iss"] or \
+    if data.get("iss") != form["client_id"] or data.get("sub") != data["iss"] or \
             not str(data.get("aud")).endswith("/oauth2/v2.0/token"):
         _refuse(50027, "The audience or issuer of the assertion is wrong.")
     if not data["nbf"] <= login.sim.now() < data["exp"]:

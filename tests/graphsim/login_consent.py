@@ -22,7 +22,7 @@ class ConsentLogin(Login):
     def _client(self, form, headers):
         if "client_assertion" not in form:
             super()._client(form, headers)
-        elif form.get("client_id") != self.client_id:
+        elif not self.knows(form.get("client_id")):
             raise LoginError("unauthorized_client", 700016, "Application not "
                              "found in the directory.")
         else:
@@ -30,7 +30,7 @@ class ConsentLogin(Login):
 
     def authorize(self, query):
         if query.get("prompt") == "none" and \
-                query.get("client_id") == self.client_id and \
+                self.knows(query.get("client_id")) and \
                 query.get("login_hint", "").lower() in self.sessions:
             if self._walled():
                 return self.back(query, {
@@ -55,7 +55,7 @@ class ConsentLogin(Login):
     def admin_consent(self, tenant, query, decision):
         """As authorize(). decision: accept, cancel, or None for the page."""
         uri = query.get("redirect_uri", "")
-        if tenant == "common" or query.get("client_id") != self.client_id or \
+        if tenant == "common" or not self.knows(query.get("client_id")) or \
                 (self.redirect_uris and uri not in self.redirect_uris):
             return "page", self.page("AADSTS90002: This request is wrong.")
         if decision is None:

@@ -14,7 +14,7 @@ def names(text):
 def _needs(req, rest):
     """Permissions of which one is enough; least first."""
     if not rest:
-        return ["user.read"]
+        return ["user.read", "user.read.all"]
     head = rest[0].lower()
     if head in ("mailboxsettings", "outlook"):
         write = [] if req.method != "GET" else ["mailboxsettings.read"]

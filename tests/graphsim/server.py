@@ -61,9 +61,10 @@ async def _graph(sim, http, body):
     entry = None
     try:
         sim.authenticate(req)
-        sim.limits.count(req.user, len(body) if req.method != "GET" else 0,
+        sim.limits.count(req.limited, len(body) if req.method != "GET" else 0,
                          max(1, inner))
-        entry = sim.limits.enter(req.user, batch.width(body) if inner else 0)
+        entry = sim.limits.enter(req.limited,
+                                 batch.width(body) if inner else 0)
         answer = await _admitted(sim, req, inner)
     except Error as err:
         request_id = str(uuid.uuid4())
@@ -135,15 +136,16 @@ async def _login(sim, http, tenant, what, body):
     if what == "logout" and http.method == "GET":
         return web.Response(text=host.page("Signed out"),
                             content_type="text/html")
-    if what != "token" or http.method != "POST":
+    if what not in ("token", "devicecode") or http.method != "POST":
         raise web.HTTPNotFound()
     headers, req = {"Cache-Control": "no-store"}, Request(
-        "POST", "/login/token", {}, b"")
+        "POST", "/login/" + what, {}, b"")
     await asyncio.sleep(sim.faults.delay(req, "before"))
     try:
         host.check_tenant(tenant)
-        data, status = host.token(login.parse_form(body), {
-            k.lower(): v for k, v in http.headers.items()}), 200
+        data, status = host.device_code(login.parse_form(body)) \
+            if what == "devicecode" else host.token(login.parse_form(body), {
+                k.lower(): v for k, v in http.headers.items()}, tenant), 200
     except login.LoginError as err:
         headers.update(err.headers)
         if err.page:
@@ -184,6 +186,9 @@ def make_app(sim):
         m = re.fullmatch(r"/([^/]+)/oauth2/v2\.0/(\w+)", path)
         if m:
             return await _login(sim, http, m.group(1), m.group(2), body)
+        if path == "/devicelogin":
+            return web.Response(text=sim.login.device_page(http.method, body),
+                                content_type="text/html")
         m = re.fullmatch(r"/([^/]+)/v2\.0/adminconsent", path)
         if m:
             return await login_consent.serve_admin_consent(

@@ -8,7 +8,7 @@ import uuid
 from . import folders, limits, messages, scopes
 from .faults import Faults, Reset
 from .limits import Limits
-from .login_consent import ConsentLogin
+from .login_apps import AppLogin
 from .store import Mailbox
 from .switches import SWITCHES
 from .synctokens import Tokens
@@ -21,7 +21,7 @@ class Simulator:
         self.tokens = Tokens()
         self.uploads = {}
         self.faults = Faults()
-        self.login = ConsentLogin(self)
+        self.login = AppLogin(self)
         self.shares = {}              # owner -> addresses let in
         self.log = []
         self.count = 0
@@ -66,14 +66,21 @@ class Simulator:
         auth = req.headers.get("authorization", "")
         token = auth[7:] if auth.lower().startswith("bearer ") else ""
         req.user, req.scopes = self.login.check_access(token)
-        req.box = req.user
+        req.box = req.limited = req.user
+        if getattr(req.user, "is_app", False):
+            seg = req.segments()
+            if len(seg) > 2:
+                req.limited = self.box_of(seg[2]) or req.user
 
     def route(self, req):
         """A Response for a request whose req.user is set."""
         seg = req.segments()
         if len(seg) < 2 or seg[0] != "v1.0":
             raise Error(400, "BadRequest", "version")
-        if seg[1].lower() == "me":
+        if getattr(req.user, "is_app", False):
+            rest = seg[3:]
+            req.box = req.user = self.login.check_app(req, rest)
+        elif seg[1].lower() == "me":
             req.box, rest = req.user, seg[2:]
         elif seg[1].lower() == "users" and len(seg) > 2:
             req.box, rest = self.box_of(seg[2]), seg[3:]
