@@ -453,6 +453,41 @@ static void test_migration(void)
 	mstoken_seal_close(&seal);
 }
 
+static void test_pgsql_migration(void)
+{
+	static const char *const none[] = { NULL };
+	struct mstoken_seal *seal;
+	struct mstoken_db *db;
+	char *error = NULL;
+
+	seal = mstoken_seal_open(key_file, &error);
+	db = mstoken_db_open(&db_set, &error);
+	T_CHECK(db != NULL);
+	T_CHECK(mstoken_db_run(db, "UPDATE msgraph_schema SET version = 99",
+			       none, NULL, NULL) == 1);
+	T_CHECK(mstoken_store_open(&db_set, seal, "client", &error) == NULL);
+	T_CHECK(strstr(error, "version 99") != NULL &&
+		strstr(error, "newer") != NULL);
+	free(error);
+	/* a step that fails leaves the version as it was */
+	T_CHECK(mstoken_db_run(db, "UPDATE msgraph_schema SET version = 0",
+			       none, NULL, NULL) == 1);
+	T_CHECK(mstoken_store_open(&db_set, seal, "client", &error) == NULL);
+	T_CHECK(strstr(error, "already exists") != NULL);
+	free(error);
+	T_CHECK(mstoken_db_run(db, "SELECT 1 FROM msgraph_schema"
+			       " WHERE version = 0", none, NULL, NULL) == 1);
+	/* nothing of a transaction that was given up */
+	T_CHECK(mstoken_db_begin(db) == 0);
+	T_CHECK(mstoken_db_run(db, "UPDATE msgraph_schema SET version = 7",
+			       none, NULL, NULL) == 1);
+	mstoken_db_rollback(db);
+	T_CHECK(mstoken_db_run(db, "SELECT 1 FROM msgraph_schema"
+			       " WHERE version = 0", none, NULL, NULL) == 1);
+	mstoken_db_close(&db);
+	mstoken_seal_close(&seal);
+}
+
 static void test_pgsql_errors(void)
 {
 	static const char *const urls[] = {
@@ -502,10 +537,12 @@ int main(void)
 	test_passwords();
 	test_invitations();
 	test_rekey();
-	if (is_pgsql)
+	if (is_pgsql) {
 		test_pgsql_errors();
-	else
+		test_pgsql_migration();
+	} else {
 		test_migration();
+	}
 	(void)unlink(key_file);
 	remove_db();
 	T_RETURN();
