@@ -33,6 +33,9 @@ struct msgraph_pull {
 	HASH_TABLE(char *, void *) by_id;	/* id -> index + 1 */
 	int spool_fd;
 	off_t spool_size;
+	/* the spool is the one that has a name and is locked by us; listed: it
+	   has all pages */
+	bool listing, listed;
 	/* it listed everything: what it did not name is gone */
 	bool full;
 	/* rows that had no id to know them by */
@@ -72,12 +75,50 @@ struct msgraph_pending {
 };
 ARRAY_DEFINE_TYPE(msgraph_pending, struct msgraph_pending);
 
-/* Ask Graph what changed since link (NULL: everything); ahead: it may have been
-   asked already. Returns NULL and the failure. */
+/* From where a pull starts. */
+struct msgraph_pull_start {
+	/* NULL = list everything */
+	const char *link;
+	/* of the index */
+	uint32_t generation, next_uid;
+	/* it may have been asked ahead */
+	bool ahead;
+	/* do not go on with a listing that was interrupted */
+	bool anew;
+};
+/* Ask Graph what changed. Returns NULL and the failure. */
 struct msgraph_pull *
-msgraph_pull_run(const struct msgraph_sync_env *env, const char *link,
-		 bool ahead, struct graph_failure *fail_r);
+msgraph_pull_run(const struct msgraph_sync_env *env,
+		 const struct msgraph_pull_start *start,
+		 struct graph_failure *fail_r);
+/* A row that the spool has already. */
+void msgraph_pull_replay(const struct msgraph_sync_env *env,
+			 struct msgraph_pull *pull,
+			 const struct graph_message *msg, off_t offset,
+			 size_t size);
 void msgraph_pull_free(struct msgraph_pull **pull);
+/* msgraph-sync-spool.c */
+/* For a complete listing, before its first row. Returns 1 when one that was
+   interrupted has been taken over: then pull->link is what to go on with,
+   unless pull->listed. Else 0, or -1 and the failure. */
+int msgraph_spool_begin(const struct msgraph_sync_env *env,
+			struct msgraph_pull *pull, bool anew,
+			struct graph_failure *fail_r);
+int msgraph_spool_add(const struct msgraph_sync_env *env,
+		      struct msgraph_pull *pull, struct msgraph_pulled *row,
+		      const char *json, size_t size,
+		      struct graph_failure *fail_r);
+/* A page is complete. */
+int msgraph_spool_page(const struct msgraph_sync_env *env,
+		       struct msgraph_pull *pull, const char *link, bool last,
+		       struct graph_failure *fail_r);
+/* The listing is in the index, or of no use. */
+void msgraph_spool_remove(const struct msgraph_sync_env *env,
+			  struct msgraph_pull *pull);
+
+/* A process that was killed between the two may have left one. */
+void msgraph_spool_forget(const struct msgraph_sync_env *env);
+
 /* The row as a message, or NULL. Free with graph_message_free(). */
 struct graph_message *
 msgraph_pull_read(const struct msgraph_pull *pull,

@@ -1,38 +1,18 @@
-/* Delta pages into a spool file; no lock is held. Memory holds an id, a date
+/* Delta pages into the spool; no lock is held. Memory holds an id, a date
    and a place in the file for each row, whatever the rows measure. */
 
 #include "lib.h"
 #include "array.h"
 #include "hash.h"
 #include "mail-index.h"
-#include "write-full.h"
 #include "graph-batch.h"
 #include "graph-client.h"
 #include "graph-delta.h"
 #include "graph-message.h"
 #include "msgraph-sync-private.h"
 
-#include <fcntl.h>
 #include <time.h>
 #include <unistd.h>
-
-#define SPOOL_NAME "msgraph.spool"
-
-static int pull_open_spool(const struct msgraph_sync_env *env,
-			   struct msgraph_pull *pull,
-			   struct graph_failure *fail_r)
-{
-	char *path = i_strdup_printf("%s/"SPOOL_NAME".XXXXXX", env->dir);
-
-	pull->spool_fd = mkostemp(path, O_CLOEXEC);
-	if (pull->spool_fd == -1)
-		graph_failure_set(fail_r, GRAPH_ERROR_LOCAL,
-				  "%s: %s", path, strerror(errno));
-	else
-		i_unlink(path);
-	i_free(path);
-	return pull->spool_fd == -1 ? -1 : 0;
-}
 
 static struct msgraph_pull *pull_create(void)
 {
@@ -77,24 +57,6 @@ pull_row(struct msgraph_pull *pull, const char *id)
 	return row;
 }
 
-static int
-pull_spool(const struct msgraph_sync_env *env, struct msgraph_pull *pull,
-	   struct msgraph_pulled *row, const char *json, size_t size,
-	   struct graph_failure *fail_r)
-{
-	if (pull->spool_fd == -1 && pull_open_spool(env, pull, fail_r) < 0)
-		return -1;
-	if (write_full(pull->spool_fd, json, size) < 0) {
-		graph_failure_set(fail_r, GRAPH_ERROR_LOCAL,
-				  "%s: write: %s", env->dir, strerror(errno));
-		return -1;
-	}
-	row->offset = pull->spool_size;
-	row->size = size;
-	pull->spool_size += size;
-	return 0;
-}
-
 /* The projection that was asked for, not just what changed. Whether extended
    properties came along is another matter (pull->has_properties). */
 static bool row_is_whole(const struct graph_message *msg)
@@ -103,16 +65,17 @@ static bool row_is_whole(const struct graph_message *msg)
 		msg->is_read >= 0;
 }
 
-static int
-pull_add(const struct msgraph_sync_env *env, struct msgraph_pull *pull,
-	 const struct graph_message *msg, const char *json, size_t size,
-	 struct graph_failure *fail_r)
+/* Returns the row that the message's text belongs to, NULL = it is not
+   needed. */
+static struct msgraph_pulled *
+pull_take(const struct msgraph_sync_env *env, struct msgraph_pull *pull,
+	  const struct graph_message *msg)
 {
 	struct msgraph_pulled *row = pull_row(pull, msg->id);
 
 	if (msg->removed) {
 		row->removed = TRUE;
-		return 0;
+		return NULL;
 	}
 	if (msg->parent_id != NULL && *msg->parent_id != '\0' &&
 	    strcmp(msg->parent_id, env->folder_id) != 0 &&
@@ -127,14 +90,41 @@ pull_add(const struct msgraph_sync_env *env, struct msgraph_pull *pull,
 		/* neither the first nor the second alone is the truth */
 		row->mixed = TRUE;
 		if (!row->partial)
-			return 0;
+			return NULL;
 	}
 	row->present = TRUE;
 	row->partial = !row_is_whole(msg);
 	row->content = msg->has_envelope || msg->preview != NULL;
 	if (msg->received != GRAPH_TIME_UNKNOWN)
 		row->received = msg->received;
-	return pull_spool(env, pull, row, json, size, fail_r);
+	return row;
+}
+
+static int
+pull_add(const struct msgraph_sync_env *env, struct msgraph_pull *pull,
+	 const struct graph_message *msg, const char *json, size_t size,
+	 struct graph_failure *fail_r)
+{
+	struct msgraph_pulled *row = pull_take(env, pull, msg), unused;
+
+	/* a listing that goes on later has to meet it again */
+	if (row == NULL && pull->listing)
+		row = &unused;
+	return row == NULL ? 0 :
+		msgraph_spool_add(env, pull, row, json, size, fail_r);
+}
+
+void msgraph_pull_replay(const struct msgraph_sync_env *env,
+			 struct msgraph_pull *pull,
+			 const struct graph_message *msg, off_t offset,
+			 size_t size)
+{
+	struct msgraph_pulled *row = pull_take(env, pull, msg);
+
+	if (row != NULL) {
+		row->offset = offset;
+		row->size = size;
+	}
 }
 
 static int
@@ -145,7 +135,7 @@ pull_pages(const struct msgraph_sync_env *env, struct graph_delta *delta,
 	unsigned int i;
 	const char *json;
 	size_t size;
-	bool final;
+	bool last;
 	int ret;
 
 	while ((ret = graph_delta_next_page(delta, fail_r)) > 0) {
@@ -155,6 +145,11 @@ pull_pages(const struct msgraph_sync_env *env, struct graph_delta *delta,
 				     json, size, fail_r) < 0)
 				return -1;
 		}
+		if (graph_delta_unusable_count(delta) > 0)
+			pull->unnamed = TRUE;
+		json = graph_delta_link(delta, &last);
+		if (msgraph_spool_page(env, pull, json, last, fail_r) < 0)
+			return -1;
 		if (env->progress != NULL && time(NULL) > told) {
 			told = time(NULL);
 			env->progress(env->context, array_count(&pull->rows));
@@ -162,9 +157,8 @@ pull_pages(const struct msgraph_sync_env *env, struct graph_delta *delta,
 	}
 	if (ret == 0)
 		pull->link = p_strdup(pull->pool,
-				      graph_delta_link(delta, &final));
+				      graph_delta_link(delta, &last));
 	if (graph_delta_unusable_count(delta) > 0) {
-		pull->unnamed = TRUE;
 		e_debug(env->event, "%u rows of the list could not be used",
 			graph_delta_unusable_count(delta));
 	}
@@ -308,21 +302,46 @@ msgraph_pull_asked(const struct msgraph_pull *pull,
 	return n == 0 ? NULL : graph_batch_result(pull->asked, n - 1)->message;
 }
 
-struct msgraph_pull *
-msgraph_pull_run(const struct msgraph_sync_env *env, const char *link,
-		 bool ahead, struct graph_failure *fail_r)
+/* Returns -1 with TOKEN_GONE when the interrupted listing that this goes on with
+   is no longer known to the service. */
+static int pull_list(const struct msgraph_sync_env *env,
+		     struct msgraph_pull *pull,
+		     const struct msgraph_pull_start *start,
+		     struct graph_failure *fail_r)
 {
-	struct msgraph_pull *pull = pull_create();
-	struct mail_index_view *view;
 	struct graph_delta *delta;
-	int ret;
+	int ret = 0;
 
-	pull->full = link == NULL;
-	delta = graph_delta_init(env->client, env->folder_id, link);
-	if (ahead)
+	if (pull->full) {
+		ret = msgraph_spool_begin(env, pull, start->anew, fail_r);
+		if (ret < 0 || pull->listed)
+			return ret < 0 ? -1 : 0;
+	} else {
+		msgraph_spool_forget(env);
+	}
+	delta = graph_delta_init(env->client, env->folder_id,
+				 pull->full ? pull->link : start->link);
+	if (start->ahead && ret == 0)
 		(void)graph_delta_use_ahead(delta);
 	ret = pull_pages(env, delta, pull, fail_r);
 	graph_delta_deinit(&delta);
+	return ret;
+}
+
+static struct msgraph_pull *
+pull_run(const struct msgraph_sync_env *env,
+	 const struct msgraph_pull_start *start, bool *resumed_r,
+	 struct graph_failure *fail_r)
+{
+	struct msgraph_pull *pull = pull_create();
+	struct mail_index_view *view;
+	int ret;
+
+	pull->full = start->link == NULL;
+	pull->generation = start->generation;
+	pull->next_uid = start->next_uid;
+	ret = pull_list(env, pull, start, fail_r);
+	*resumed_r = ret < 0 && pull->listing && !start->anew;
 	if (ret == 0) {
 		view = mail_index_view_open(env->index);
 		ret = pull_complete(env, view, pull, fail_r);
@@ -330,5 +349,27 @@ msgraph_pull_run(const struct msgraph_sync_env *env, const char *link,
 	}
 	if (ret < 0)
 		msgraph_pull_free(&pull);
+	return pull;
+}
+
+struct msgraph_pull *
+msgraph_pull_run(const struct msgraph_sync_env *env,
+		 const struct msgraph_pull_start *start,
+		 struct graph_failure *fail_r)
+{
+	struct msgraph_pull_start again = *start;
+	struct msgraph_pull *pull;
+	bool resumed;
+
+	pull = pull_run(env, start, &resumed, fail_r);
+	if (pull == NULL && resumed &&
+	    (fail_r->error == GRAPH_ERROR_TOKEN_GONE ||
+	     fail_r->error == GRAPH_ERROR_LOCAL)) {
+		e_debug(env->event, "listing everything anew: %s",
+			fail_r->message);
+		i_zero(fail_r);
+		again.anew = TRUE;
+		pull = pull_run(env, &again, &resumed, fail_r);
+	}
 	return pull;
 }

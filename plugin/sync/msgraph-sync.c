@@ -41,23 +41,25 @@ sync_pull(const struct msgraph_sync_env *env, enum msgraph_sync_flags flags,
 	  struct graph_failure *fail_r)
 {
 	struct msgraph_folder_state state;
+	struct msgraph_pull_start start;
 	struct msgraph_pull *pull;
-	uint32_t next_uid;
 
-	sync_get_state(env, &state, &next_uid);
-	if ((flags & MSGRAPH_SYNC_FULL) != 0)
-		state.link = NULL;
-	pull = msgraph_pull_run(env, state.link,
-				(flags & MSGRAPH_SYNC_AHEAD) != 0, fail_r);
-	if (pull == NULL && state.link != NULL &&
+	i_zero(&start);
+	sync_get_state(env, &state, &start.next_uid);
+	start.generation = state.generation;
+	start.link = state.link;
+	start.ahead = (flags & MSGRAPH_SYNC_AHEAD) != 0;
+	start.anew = (flags & MSGRAPH_SYNC_FULL) != 0;
+	if (start.anew)
+		start.link = NULL;
+	pull = msgraph_pull_run(env, &start, fail_r);
+	if (pull == NULL && start.link != NULL &&
 	    fail_r->error == GRAPH_ERROR_TOKEN_GONE) {
 		e_debug(env->event, "delta link lost, listing everything");
 		i_zero(fail_r);
-		pull = msgraph_pull_run(env, NULL, FALSE, fail_r);
-	}
-	if (pull != NULL) {
-		pull->generation = state.generation;
-		pull->next_uid = next_uid;
+		start.link = NULL;
+		start.ahead = FALSE;
+		pull = msgraph_pull_run(env, &start, fail_r);
 	}
 	return pull;
 }
@@ -300,6 +302,8 @@ int msgraph_sync_run(const struct msgraph_sync_env *env,
 		pull = sync_pull(env, flags, &result_r->pull);
 	if (pull != NULL)
 		ret = sync_apply(env, pull, pool, result_r, index_error_r);
+	if (pull != NULL && ret == 0)
+		msgraph_spool_remove(env, pull);
 	msgraph_pull_free(&pull);
 	if (ret == 0)
 		ret = sync_push(env, pool, result_r, index_error_r);

@@ -18,6 +18,7 @@ struct msnet_exchange {
 
 struct msnet_timer {
 	struct msnet_timer *prev, *next;
+	bool at_once;
 	msnet_timer_callback_t *callback;
 	void *context;
 };
@@ -435,13 +436,14 @@ static void graph_abort(struct msnet_transport *t, struct msnet_exchange **_ex)
 }
 
 static struct msnet_timer *
-graph_timer_add(struct msnet_transport *t, unsigned int msecs ATTR_UNUSED,
+graph_timer_add(struct msnet_transport *t, unsigned int msecs,
 		msnet_timer_callback_t *callback, void *context)
 {
 	struct test_graph *graph =
 		container_of(t, struct test_graph, transport);
 	struct msnet_timer *timer = i_new(struct msnet_timer, 1);
 
+	timer->at_once = msecs == 0;
 	timer->callback = callback;
 	timer->context = context;
 	DLLIST2_APPEND(&graph->timer_head, &graph->timer_tail, timer);
@@ -499,18 +501,20 @@ static void graph_run(struct msnet_transport *t, const bool *done)
 	while (!*done) {
 		struct msnet_timer *timer = graph->timer_head;
 
-		/* what only waits comes after the answers */
-		if (graph->ex_head != NULL) {
-			if (graph->latency > 0)
-				usleep(graph->latency * 1000);
-			graph_answer(graph, graph->ex_head);
-		} else if (timer != NULL) {
+		/* what is due at once comes before an answer */
+		if (timer != NULL &&
+		    (timer->at_once || graph->ex_head == NULL)) {
 			msnet_timer_callback_t *callback = timer->callback;
 			void *context = timer->context;
 
-			(void)usleep(1000);
+			if (!timer->at_once)
+				(void)usleep(1000);
 			graph_timer_remove(t, &timer);
 			callback(context);
+		} else if (graph->ex_head != NULL) {
+			if (graph->latency > 0)
+				usleep(graph->latency * 1000);
+			graph_answer(graph, graph->ex_head);
 		} else {
 			i_fatal("nothing to wait for");
 		}

@@ -13,6 +13,8 @@
 /* do not go below that when pages take the service too long */
 #define DELTA_PAGE_MIN 50
 
+#define DELTA_SEND_MSECS 1
+
 /* one page; rows are parsed when it becomes the present one */
 struct delta_page {
 	char *text;
@@ -219,7 +221,6 @@ static int delta_take_page(struct graph_delta *delta,
 			"read changes: a link to another host was refused");
 		return -1;
 	}
-	delta_parse_rows(delta);
 	free(delta->link);
 	delta->link = msnet_strdup(link);
 	delta->final = shape->next_link == NULL;
@@ -265,7 +266,10 @@ int graph_delta_next_page(struct graph_delta *delta,
 		free(delta->next);
 		delta->next = msnet_strdup(delta->link);
 		delta_request(delta);
+		/* let it leave before anybody goes to work on this one */
+		(void)graph_client_pause(delta->client, DELTA_SEND_MSECS);
 	}
+	delta_parse_rows(delta);
 	return 1;
 }
 
