@@ -62,6 +62,8 @@ static const struct config_key {
 	KEY(store_password_file, KEY_FILE, NULL, false),
 	KEY(key_file, KEY_FILE, "/etc/msgraph/seal.key", false),
 	KEY(invitation_lifetime, KEY_SECS, "86400", false),
+	KEY(imap_server, KEY_STRING, NULL, false),
+	KEY(smtp_server, KEY_STRING, NULL, false),
 	KEY(app_passwords, KEY_BOOL, "no", false),
 #undef KEY
 };

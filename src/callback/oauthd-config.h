@@ -34,6 +34,7 @@ struct oauthd_config {
 	char *store_password_file;
 	char *key_file;
 	unsigned int invitation_lifetime; /* seconds */
+	char *imap_server, *smtp_server; /* HOST[:PORT], for pages */
 	bool app_passwords;		/* shown to who has linked */
 
 	char *redirect_uri;		/* public_url + callback_path */

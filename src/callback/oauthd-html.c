@@ -7,22 +7,49 @@
 
 #define REFRESH_SECS "15"
 
+/* Colours: text on its background has a contrast of 7:1 at least. */
+#define PAGE_STYLE \
+	":root{color-scheme:light dark;--page:#f4f5f7;--card:#fff;" \
+	"--text:#1c1f23;--soft:#4a5058;--line:#c9ced6;--link:#0b4a9e;" \
+	"--button:#0b4a9e;--on-button:#fff}" \
+	"@media(prefers-color-scheme:dark){:root{--page:#14171a;" \
+	"--card:#1f2328;--text:#eceff2;--soft:#b9c0c8;--line:#434a53;" \
+	"--link:#9cc6ff;--button:#9cc6ff;--on-button:#10243d}}" \
+	"body{font:1.05rem/1.55 system-ui,sans-serif;margin:0;" \
+	"background:var(--page);color:var(--text);overflow-wrap:anywhere}" \
+	"main{box-sizing:border-box;max-width:42rem;margin:3rem auto;" \
+	"padding:1.5rem 2rem 2rem;background:var(--card);" \
+	"border:1px solid var(--line);border-radius:.6rem}" \
+	"@media(max-width:46rem){main{margin:0;padding:1rem;border:0;" \
+	"border-radius:0;min-height:100vh}}" \
+	"h1{font-size:1.5rem;line-height:1.25;margin:.3rem 0 1rem}" \
+	"h2{font-size:1.15rem;margin:2rem 0 .5rem}a{color:var(--link)}" \
+	"a.next,button{display:inline-block;box-sizing:border-box;" \
+	"min-height:2.9rem;padding:.6rem 1.2rem;font:inherit;" \
+	"font-weight:600;color:var(--on-button);background:var(--button);" \
+	"border:0;border-radius:.4rem;text-decoration:none;cursor:pointer}" \
+	"button.second{color:var(--link);background:none;" \
+	"border:1px solid var(--line)}" \
+	"textarea,input{box-sizing:border-box;width:100%;font:inherit;" \
+	"padding:.6rem;color:inherit;background:var(--page);" \
+	"border:1px solid var(--line);border-radius:.4rem}" \
+	"label{display:block;font-weight:600;margin-bottom:.3rem}" \
+	"li,dd{margin:.3rem 0}dt{font-weight:600;margin-top:.8rem}" \
+	"dd{margin-left:0}dd::first-letter{text-transform:uppercase}" \
+	"table{border-collapse:collapse;width:100%}" \
+	"th{text-align:left;font-weight:600;vertical-align:top}" \
+	"td,th{padding:.35rem 1rem .35rem 0;" \
+	"border-bottom:1px solid var(--line)}" \
+	"code{font:1.05em ui-monospace,monospace;user-select:all}" \
+	"td form{display:inline}.small{font-size:.95rem;color:var(--soft)}" \
+	"@media(max-width:30rem){table.wide th,table.wide td{" \
+	"display:block;padding-right:0}table.wide th{border:0;" \
+	"padding-bottom:0}table.wide td{padding-top:0}}"
 #define PAGE_HEAD \
 	"<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">" \
 	"<meta name=\"viewport\" " \
 	"content=\"width=device-width,initial-scale=1\">" \
-	"<meta name=\"color-scheme\" content=\"light dark\">" \
-	"<title>Mail account</title><style>" \
-	"body{font:1.05rem/1.5 system-ui,sans-serif;max-width:38rem;" \
-	"margin:3rem auto;padding:0 1rem;overflow-wrap:anywhere}" \
-	"h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}" \
-	"a.next,button{display:inline-block;padding:.6rem 1rem;" \
-	"font:inherit;color:LinkText;background:none;border:2px solid;" \
-	"border-radius:.4rem;text-decoration:none;cursor:pointer}" \
-	"textarea{box-sizing:border-box;width:100%;font:inherit;" \
-	"padding:.5rem}li,dd{margin:.3rem 0}dt{font-weight:bold}" \
-	"dd::first-letter{text-transform:uppercase}" \
-	".small{font-size:.9rem;opacity:.8}</style>"
+	"<style>" PAGE_STYLE "</style>"
 
 void html_text(struct msnet_buf *buf, const char *text)
 {
@@ -49,7 +76,9 @@ void html_text(struct msnet_buf *buf, const char *text)
 void html_begin(struct msnet_buf *buf, const char *heading,
 		const char *refresh_url)
 {
-	msnet_buf_add(buf, PAGE_HEAD);
+	msnet_buf_add(buf, PAGE_HEAD "<title>");
+	html_text(buf, heading);
+	msnet_buf_add(buf, "</title>");
 	if (refresh_url != NULL) {
 		msnet_buf_add(buf, "<meta http-equiv=\"refresh\" content=\""
 			      REFRESH_SECS ";url=");
@@ -102,7 +131,8 @@ void html_failure(struct msnet_buf *buf, const struct mstoken_failure *fail)
 	msnet_buf_add(buf, "<dl>");
 	add_term(buf, "Why", fail->entry->cause);
 	add_term(buf, "What to do", fail->entry->remedy);
-	add_term(buf, "Who", mstoken_actor_name(fail->entry->actor));
+	if (fail->entry->actor != MSTOKEN_ACTOR_NOBODY)
+		add_term(buf, "Who", mstoken_actor_name(fail->entry->actor));
 	msnet_buf_add(buf, "</dl>");
 	if (fail->code != 0)
 		msnet_buf_printf(buf, "<p class=\"small\">Microsoft calls it "
@@ -164,7 +194,7 @@ static void
 add_text_to_forward(struct msnet_buf *buf, const struct oauthd_link_end *end)
 {
 	msnet_buf_add(buf, "<h2>Text to forward</h2><textarea readonly "
-		      "rows=\"11\" aria-label=\"Text to forward\">Hello,\n\n"
+		      "rows=\"14\" aria-label=\"Text to forward\">Hello,\n\n"
 		      "I would like to read my mailbox ");
 	html_text(buf, end->address == NULL ? "" : end->address);
 	msnet_buf_add(buf, " with our mail server. Microsoft 365 asks for an "

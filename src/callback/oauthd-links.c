@@ -444,8 +444,11 @@ void oauthd_links_finish(struct oauthd_links *links,
 		end_r->result = link_redeem(links->oauthd, flow, cb->code,
 					    &end_r->username, &end_r->fail);
 	}
-	if (end_r->result == OAUTHD_LINK_OK)
+	if (end_r->result == OAUTHD_LINK_OK) {
+		end_r->imap_server = links->oauthd->config.imap_server;
+		end_r->smtp_server = links->oauthd->config.smtp_server;
 		link_end_add_password(links->oauthd, end_r);
+	}
 	if (link_needs_consent(flow, end_r)) {
 		end_r->result = OAUTHD_LINK_NEEDS_CONSENT;
 		link_end_add_consent(links, flow->invitation, end_r);

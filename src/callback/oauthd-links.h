@@ -65,6 +65,8 @@ struct oauthd_link_end {
 	char *again_url;		/* the invitation to try again with */
 	char *admin_url;		/* page for the administrator */
 	char *scope;			/* what was asked for */
+	/* HOST or HOST:PORT for the mail program; borrowed, NULL if not known */
+	const char *imap_server, *smtp_server;
 	/* made for who has linked, if they had none and it is wanted */
 	char *app_password;
 	struct mstoken_failure fail;

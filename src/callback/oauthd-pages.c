@@ -36,27 +36,56 @@ void oauthd_page_start(struct oauthd_page *page_r, const char *address,
 	page_finish(page_r, 200, &buf);
 }
 
+static void add_row(struct msnet_buf *buf, const char *name, const char *value)
+{
+	msnet_buf_printf(buf, "<tr><th scope=\"row\">%s</th><td>", name);
+	html_text(buf, value);
+	msnet_buf_add(buf, "</td></tr>");
+}
+
+/* server is HOST or HOST:PORT */
+static void
+add_server(struct msnet_buf *buf, const char *name, const char *server,
+	   const char *default_port)
+{
+	const char *colon = server == NULL ? NULL : strrchr(server, ':');
+	struct msnet_buf text = { 0 };
+
+	if (server == NULL)
+		return;
+	if (colon == NULL || strchr(colon, ']') != NULL)
+		colon = server + strlen(server);
+	msnet_buf_append(&text, server, (size_t)(colon - server));
+	msnet_buf_printf(&text, ", port %s, TLS",
+			 *colon == '\0' ? default_port : colon + 1);
+	add_row(buf, name, text.data);
+	msnet_buf_free(&text);
+}
+
 static void page_ok(struct msnet_buf *buf, const struct oauthd_link_end *end)
 {
 	html_begin(buf, "The account is linked", NULL);
 	msnet_buf_add(buf, "<p>The mailbox <b>");
 	html_text(buf, end->address);
-	msnet_buf_add(buf, "</b> can now be read by this mail server. You can "
-		      "close this page.</p>");
+	msnet_buf_add(buf, "</b> can now be read by this mail server. Set up "
+		      "your mail program with:</p><table class=\"wide\">");
+	add_server(buf, "Incoming mail (IMAP)", end->imap_server, "993");
+	add_server(buf, "Outgoing mail (SMTP)", end->smtp_server, "465");
+	add_row(buf, "User name", end->address);
 	if (end->app_password != NULL) {
-		msnet_buf_add(buf, "<p>Your password for mail programs, which "
-			      "is shown only now:</p><p><code>");
+		msnet_buf_add(buf, "<tr><th scope=\"row\">Password</th><td>"
+			      "<code>");
 		html_text(buf, end->app_password);
-		msnet_buf_add(buf, "</code></p><p>The user name is <b>");
-		html_text(buf, end->address);
-		msnet_buf_add(buf, "</b>. Whoever has this password can read "
-			      "the mailbox; the administrator of this mail "
-			      "server can make a new one.</p>");
+		msnet_buf_add(buf, "</code></td></tr></table><p>The password "
+			      "is shown only now: copy it into your mail "
+			      "program before you close this page. Whoever "
+			      "has it can read the mailbox; the administrator "
+			      "of this mail server can make a new one.</p>");
 		return;
 	}
-	msnet_buf_add(buf, "<p class=\"small\">In your mail program use the "
-		      "server, user name and password that you have for this "
-		      "mail server.</p>");
+	msnet_buf_add(buf, "</table><p class=\"small\">The password is the "
+		      "one that you have for this mail server. You can close "
+		      "this page.</p>");
 }
 
 static void
