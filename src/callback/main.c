@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -308,6 +309,8 @@ int main(int argc, char *argv[])
 	(void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
 	oauthd_raise_fd_limit();
+	/* what a crowd has used is used by the next, whatever its thread */
+	(void)mallopt(M_ARENA_MAX, 1);
 	/* it would be full of tokens */
 	(void)setrlimit(RLIMIT_CORE, &no_core);
 	ret = check ? EXIT_SUCCESS : oauthd_serve(&oauthd, &signals);

@@ -1,4 +1,5 @@
 #include "oauthd-httpd.h"
+#include "oauthd-deadline.h"
 #include "oauthd-links.h"
 #include "oauthd-listen.h"
 #include "oauthd-metrics.h"
@@ -17,10 +18,14 @@
 #define HTTPD_THREADS 16
 /* All come from the proxy's address, so there is no limit per address. */
 #define HTTPD_CONNECTIONS_MAX 2000
+/* of silence, and for a whole request */
 #define HTTPD_TIMEOUT_SECS 10
-#define HTTPD_MEMORY_PER_CONNECTION (32 * 1024)
-/* one form field; codes are about 1-2 kB */
-#define HTTPD_FIELD_MAX (16 * 1024)
+#define HTTPD_REQUEST_SECS 20
+/* for the header; and all fields of a form: codes are about 1-2 kB. A thousand
+   such connections have to fit into 32 MB. */
+#define HTTPD_MEMORY_PER_CONNECTION (10 * 1024)
+#define HTTPD_FIELDS_MAX (4 * 1024)
+#define HTTPD_POST_BUFFER 1024
 /* of the waiting page */
 #define HTTPD_ROUNDS_MAX 1000000
 #define HTTPD_COOKIE "msgraph_link"
@@ -28,6 +33,7 @@
 struct oauthd_httpd {
 	struct oauthd *oauthd;
 	struct MHD_Daemon *daemon;
+	struct oauthd_deadlines *deadlines;
 };
 
 /* what the pages take, in the query or posted as a form */
@@ -43,6 +49,7 @@ struct httpd_request {
 	const char *page;		/* for the metrics; static */
 	struct MHD_PostProcessor *post;
 	struct msnet_buf fields[FIELD_COUNT];
+	size_t fields_size;
 	bool too_big, repeated;
 };
 
@@ -61,7 +68,8 @@ httpd_post_field(void *cls, enum MHD_ValueKind kind, const char *key,
 		/* RFC 6749 3.1: a parameter comes once */
 		if (offset == 0 && req->fields[i].data != NULL)
 			req->repeated = true;
-		if (req->fields[i].used + size > HTTPD_FIELD_MAX) {
+		req->fields_size += size;
+		if (req->fields_size > HTTPD_FIELDS_MAX) {
 			req->too_big = true;
 			return MHD_NO;
 		}
@@ -265,7 +273,7 @@ struct httpd_args {
 
 static enum MHD_Result
 httpd_query_field(void *cls, enum MHD_ValueKind kind, const char *key,
-		  const char *value)
+		  size_t key_size, const char *value, size_t value_size)
 {
 	struct httpd_args *args = cls;
 	unsigned int i;
@@ -273,20 +281,22 @@ httpd_query_field(void *cls, enum MHD_ValueKind kind, const char *key,
 	for (i = 0; i < FIELD_COUNT; i++) {
 		if (strcmp(field_names[i], key) != 0)
 			continue;
-		args->repeated = args->repeated || args->seen[i];
+		args->repeated = args->repeated || args->seen[i] ||
+			(value != NULL && strlen(value) != value_size);
 		args->seen[i] = true;
 	}
 	return MHD_YES;
 }
 
-/* Which of two values counts is a question that attackers like. */
+/* Which of two values counts is a question that attackers like; and so is what
+   comes after a NUL. */
 static bool httpd_is_ambiguous(struct MHD_Connection *conn,
 			       const struct httpd_request *req)
 {
 	struct httpd_args args = { .repeated = req->repeated };
 
-	(void)MHD_get_connection_values(conn, MHD_GET_ARGUMENT_KIND,
-					httpd_query_field, &args);
+	(void)MHD_get_connection_values_n(conn, MHD_GET_ARGUMENT_KIND,
+					  httpd_query_field, &args);
 	return args.repeated;
 }
 
@@ -340,8 +350,8 @@ httpd_handle(void *cls, struct MHD_Connection *conn, const char *path,
 		req->page = "other";
 		oauthd_metrics_request_begin(httpd->oauthd->metrics);
 		if (strcmp(method, MHD_HTTP_METHOD_POST) == 0) {
-			req->post = MHD_create_post_processor(conn, 4096,
-				httpd_post_field, req);
+			req->post = MHD_create_post_processor(conn,
+				HTTPD_POST_BUFFER, httpd_post_field, req);
 		}
 		return MHD_YES;
 	}
@@ -351,6 +361,7 @@ httpd_handle(void *cls, struct MHD_Connection *conn, const char *path,
 		*data_size = 0;
 		return MHD_YES;
 	}
+	oauthd_deadline_met(httpd->deadlines, conn);
 	if (req->too_big)
 		return httpd_send_error(conn, MHD_HTTP_CONTENT_TOO_LARGE);
 	return httpd_route(httpd->oauthd, conn, path, method, req);
@@ -367,6 +378,7 @@ httpd_completed(void *cls, struct MHD_Connection *conn, void **req_cls,
 
 	if (req == NULL)
 		return;
+	oauthd_deadline_restart(httpd->deadlines, conn);
 	/* 0: it never came to an answer */
 	info = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_HTTP_STATUS);
 	oauthd_metrics_request_end(httpd->oauthd->metrics, req->page,
@@ -394,7 +406,9 @@ struct oauthd_httpd *oauthd_httpd_start(struct oauthd *oauthd, char **error_r)
 		return NULL;
 	httpd = msnet_malloc(sizeof(*httpd));
 	httpd->oauthd = oauthd;
-	httpd->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD |
+	httpd->deadlines = oauthd_deadlines_create(HTTPD_REQUEST_SECS);
+	httpd->daemon = httpd->deadlines == NULL ? NULL :
+		MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD |
 		MHD_USE_AUTO, 0, NULL, NULL, httpd_handle, httpd,
 		MHD_OPTION_LISTEN_SOCKET, fd,
 		MHD_OPTION_THREAD_POOL_SIZE, (unsigned int)HTTPD_THREADS,
@@ -404,11 +418,14 @@ struct oauthd_httpd *oauthd_httpd_start(struct oauthd *oauthd, char **error_r)
 		(unsigned int)HTTPD_TIMEOUT_SECS,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		(size_t)HTTPD_MEMORY_PER_CONNECTION,
+		MHD_OPTION_NOTIFY_CONNECTION, oauthd_deadlines_notify,
+		httpd->deadlines,
 		MHD_OPTION_NOTIFY_COMPLETED, httpd_completed, httpd,
 		MHD_OPTION_END);
 	if (httpd->daemon == NULL) {
 		*error_r = msnet_strdup("the HTTP server cannot be started");
 		(void)close(fd);
+		oauthd_deadlines_destroy(&httpd->deadlines);
 		free(httpd);
 		return NULL;
 	}
@@ -423,5 +440,6 @@ void oauthd_httpd_stop(struct oauthd_httpd **_httpd)
 		return;
 	*_httpd = NULL;
 	MHD_stop_daemon(httpd->daemon);
+	oauthd_deadlines_destroy(&httpd->deadlines);
 	free(httpd);
 }

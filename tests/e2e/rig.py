@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -28,8 +29,10 @@ BUILD = os.environ.get("MSGRAPH_BUILD_DIR", os.path.join(ROOT, "build"))
 MAIL_UID = 29765
 POSTGRES = os.path.join(ROOT, "tests", "lib", "postgres")
 CLIENT_ID = "0c0ffee0-1111-2222-3333-444455556666"
-SECRET = "the-client-secret-value"
-PASSWORD = "imap-password"
+# in every code, token, secret and password of a run: see Rig.leaks()
+MARKER = "CANARY" + secrets.token_hex(8)
+SECRET = f"{MARKER}-client-secret"
+PASSWORD = f"{MARKER}-imap-password"
 
 
 def free_port():
@@ -118,11 +121,14 @@ class Rig:
         return self
 
     def close(self):
+        leaks = self.leaks_of([MARKER])
         for name in ("dovecot", "oauthd", "second", "sim"):
             self.stop(name)
+        leaks += self.leaks_of([MARKER])
         if os.path.exists(self.file("pg")):
             self.postgres("stop")
         shutil.rmtree(self.path, ignore_errors=True)
+        assert not leaks, leaks
 
     # simulator
 
@@ -130,7 +136,8 @@ class Rig:
         argv = ["/usr/bin/python3", "-m", "graphsim", "--listen",
                 f"127.0.0.1:{port}", "--make-ca", self.file("ca"),
                 "--client-id", CLIENT_ID, "--client-secret-file",
-                self.file("secret"), "--redirect-uri", self.redirect_uri()]
+                self.file("secret"), "--redirect-uri", self.redirect_uri(),
+                "--marker", MARKER]
         for user in self.users:
             argv += ["--user", user]
         open(self.file("sim.out"), "w").close()
@@ -278,7 +285,7 @@ key_file = {self.file("seal.key")}
 
     # where secrets may be, and the simulator, which is not ours
     MAY_HOLD_SECRETS = re.compile(
-        r"/(secret|seal\.key|password|ca/.*|sim\.out|.*\.conf\.ext|"
+        r"/((client-)?secret|passwd|seal\.key|password|ca/.*|sim\.out|.*\.conf\.ext|"
         r"dovecot\.conf(\.binary)?)$")
 
     def leaks(self, markers):
@@ -297,10 +304,14 @@ key_file = {self.file("seal.key")}
                 with open(path, "rb") as f:
                     data = f.read() + path.encode()
                 found += [(path, m) for m in markers if m in data]
-        for name, proc in self.processes.items():
-            with open(f"/proc/{proc.pid}/cmdline", "rb") as f:
-                data = f.read()
-            found += [(name, m) for m in markers if m in data]
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as f:
+                    data = f.read()
+            except OSError:         # it has just ended
+                continue
+            if b"graphsim" not in data:
+                found += [(pid, data, m) for m in markers if m in data]
         return found
 
     def doveadm(self, *args, options=(), user=None):
@@ -344,7 +355,10 @@ class Browser:
             resp = self.opener.open(url, data, timeout=30)
         except urllib.error.HTTPError as err:
             resp = err
-        return resp.status, resp.url, resp.read().decode()
+        page = resp.read().decode()
+        # what is not https is ours
+        assert MARKER not in page or resp.url.startswith("https:"), page
+        return resp.status, resp.url, page
 
     def follow(self, url, user, decision="accept"):
         data = None

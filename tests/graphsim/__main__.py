@@ -29,6 +29,7 @@ def options():
     p.add_argument("--sample", action="store_true")
     p.add_argument("--client-id")
     p.add_argument("--client-secret-file", metavar="FILE")
+    p.add_argument("--marker", default="", metavar="TEXT")
     p.add_argument("--redirect-uri", action="append", default=[])
     p.add_argument("--auto-consent", action="store_true")
     p.add_argument("--log", metavar="FILE")
@@ -50,6 +51,7 @@ def build(opt):
     if opt.client_secret_file:
         with open(opt.client_secret_file, encoding="utf-8") as f:
             sim.login.client_secret = f.readline().strip()
+    sim.login.marker = opt.marker
     sim.login.redirect_uris = opt.redirect_uri
     sim.login.auto_consent = opt.auto_consent
     sim.latency = opt.latency / 1000

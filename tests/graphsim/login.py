@@ -89,6 +89,7 @@ class Login:
         self.failures = []            # [{grant, error, code, ...}]
         self.challenges = {}          # oid -> claims
         self.kid = "sim-1"
+        self.marker = ""              # in each code and token
 
     # authorize
 
@@ -170,7 +171,7 @@ class Login:
                 "error": "access_denied", "error_subcode": "cancel",
                 "error_description": "AADSTS65004: User declined to consent "
                 "to access the app."})
-        code = "0.A" + secrets.token_urlsafe(300)
+        code = "0.A" + self.marker + secrets.token_urlsafe(300)
         self.codes[code] = {"box": box, "query": query, "used": False,
                             "time": self.sim.now()}
         return self.back(query, {"code": code,
@@ -328,7 +329,7 @@ class Login:
         seconds = self.sim.switches["token_seconds"]
         seconds = random.randint(3600, 5399) if seconds == "random" \
             else int(seconds)
-        access = "EwB" + secrets.token_urlsafe(600)
+        access = "EwB" + self.marker + secrets.token_urlsafe(600)
         self.access[access] = {"box": box, "claims": claims,
                                "scopes": {n.lower() for n in permissions},
                                "until": self.sim.now() + seconds}
@@ -345,7 +346,7 @@ class Login:
         out = self._access(box, scopes.names(scope) | {"user.read"}, claims)
         out["scope"] = " ".join(names)
         if "offline_access" in scope.split():
-            refresh = "0.AX" + secrets.token_urlsafe(700)
+            refresh = "0.AX" + self.marker + secrets.token_urlsafe(700)
             self.refresh[refresh] = {"box": box, "scope": scope,
                                      "time": self.sim.now(),
                                      "client": client, "revoked": False}

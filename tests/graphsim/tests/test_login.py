@@ -321,3 +321,11 @@ def test_slow_token_endpoint(host, sim):
         assert len(sim.log) - seen == (phase == "after")
         thread.join()
         assert time.time() - started >= 0.3 and len(sim.log) == seen + 1
+
+
+def test_marker(host, sim):
+    """For those who look for tokens where none belong."""
+    sim.login.marker = "MARKER"
+    data = host.sign_in()
+    assert all("MARKER" in token for token in sim.login.codes)
+    assert "MARKER" in data["access_token"] and "MARKER" in data["refresh_token"]
