@@ -214,7 +214,7 @@ wait_for "msgraph-oauthd" "$dir/oauthd.log" ready $!
 
 ctl() { "$tree/src/tool/msgraphctl" --socket "$dir/broker.sock" "$@"; }
 
-if ! ctl probe "$account" >/dev/null 2>&1; then
+if ! ctl status "$account" >/dev/null 2>&1; then
 	link=$(ctl link "$account") || die "no link could be made"
 	if [ -n "$simulator" ]; then
 		echo "linking $user"

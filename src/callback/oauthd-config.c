@@ -393,28 +393,44 @@ static char *config_find_clash(const struct oauthd_config *config)
 	return buf.data == NULL ? NULL : msnet_buf_steal(&buf);
 }
 
+/* Returns -1; error is used up. */
+static int config_fail(const char *path, char *error, char **error_r)
+{
+	*error_r = oauthd_config_error(path, "", error);
+	free(error);
+	return -1;
+}
+
+static int
+config_resolve_registrations(const char *path, struct oauthd_config *config,
+			     char **error_r)
+{
+	char *error = config_find_clash(config);
+	unsigned int i;
+
+	if (error != NULL)
+		return config_fail(path, error, error_r);
+	for (i = 0; i < config->registration_count; i++) {
+		if (oauthd_registration_resolve(&config->registrations[i],
+				i == 0 ? NULL : &config->registrations[0],
+				&error) < 0)
+			return config_fail(path, error, error_r);
+	}
+	return 0;
+}
+
 static int
 config_finish_registrations(const char *path, struct oauthd_config *config,
 			    char **error_r)
 {
-	struct oauthd_registration *standard = &config->registrations[0];
-	char *error = config_find_clash(config);
 	unsigned int i;
+	char *error;
 
-	if (error != NULL) {
-		*error_r = oauthd_config_error(path, "", error);
-		free(error);
-		return -1;
-	}
 	for (i = 0; i < config->registration_count; i++) {
 		if (oauthd_registration_finish(&config->registrations[i],
-				i == 0 ? NULL : standard,
 				i == 0 && config->registration_count > 1,
-				&error) == 0)
-			continue;
-		*error_r = oauthd_config_error(path, "", error);
-		free(error);
-		return -1;
+				&error) < 0)
+			return config_fail(path, error, error_r);
 	}
 	return 0;
 }
@@ -446,8 +462,8 @@ config_finish(const char *path, struct oauthd_config *config, char **error_r)
 	return 0;
 }
 
-int oauthd_config_read(const char *path, struct oauthd_config *config_r,
-		       char **error_r)
+int oauthd_config_read_settings(const char *path,
+				struct oauthd_config *config_r, char **error_r)
 {
 	size_t i;
 
@@ -457,8 +473,23 @@ int oauthd_config_read(const char *path, struct oauthd_config *config_r,
 		if (keys[i].value != NULL)
 			(void)config_set(config_r, &keys[i], keys[i].value);
 	}
-	if (config_read_lines(path, config_r, error_r) < 0 ||
-	    config_finish(path, config_r, error_r) < 0) {
+	if (config_read_lines(path, config_r, error_r) < 0) {
+		oauthd_config_deinit(config_r);
+		return -1;
+	}
+	if (config_resolve_registrations(path, config_r, error_r) < 0) {
+		oauthd_config_deinit(config_r);
+		return -1;
+	}
+	return 0;
+}
+
+int oauthd_config_read(const char *path, struct oauthd_config *config_r,
+		       char **error_r)
+{
+	if (oauthd_config_read_settings(path, config_r, error_r) < 0)
+		return -1;
+	if (config_finish(path, config_r, error_r) < 0) {
 		oauthd_config_deinit(config_r);
 		return -1;
 	}

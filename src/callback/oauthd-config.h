@@ -43,6 +43,9 @@ struct oauthd_config {
 /* Returns 0, or -1 and one heap line naming file, line and key. */
 int oauthd_config_read(const char *path, struct oauthd_config *config_r,
 		       char **error_r);
+/* The same without the files that it names, which only the daemon may read. */
+int oauthd_config_read_settings(const char *path,
+				struct oauthd_config *config_r, char **error_r);
 /* Read client ids and secrets again from their files. On failure a registration is
    as it was. */
 int oauthd_config_reload_secret(struct oauthd_config *config, char **error_r);

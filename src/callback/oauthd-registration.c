@@ -315,20 +315,27 @@ static int registration_set_scope(struct oauthd_registration *reg,
 	return 0;
 }
 
-int oauthd_registration_finish(struct oauthd_registration *reg,
-			       const struct oauthd_registration *standard,
-			       bool optional, char **error_r)
+int oauthd_registration_resolve(struct oauthd_registration *reg,
+				const struct oauthd_registration *standard,
+				char **error_r)
 {
 	const struct cloud *cloud;
-	const char *key, *what;
-	int64_t expires;
-	char *error;
+	const char *what = registration_inherit(reg, standard, &cloud);
 
-	what = registration_inherit(reg, standard, &cloud);
 	if (what != NULL) {
 		*error_r = registration_error(reg, "cloud", what);
 		return -1;
 	}
+	return registration_set_scope(reg, cloud, error_r);
+}
+
+int oauthd_registration_finish(struct oauthd_registration *reg, bool optional,
+			       char **error_r)
+{
+	const char *key, *what;
+	int64_t expires;
+	char *error;
+
 	if (oauthd_registration_reload(reg, &error) < 0) {
 		*error_r = reg->name[0] == '\0' ? error :
 			registration_error(reg, error, "correct it");
@@ -353,7 +360,7 @@ int oauthd_registration_finish(struct oauthd_registration *reg,
 		*error_r = registration_error(reg, key, what);
 		return -1;
 	}
-	return registration_set_scope(reg, cloud, error_r);
+	return 0;
 }
 
 bool oauthd_registration_has_domain(const struct oauthd_registration *reg,

@@ -9,10 +9,15 @@
 
 #define CLI_EXIT_USAGE 64
 
+struct oauthd_config;
+
 struct cli {
 	const char *socket_path;
 	const char *address;		/* NULL if none was given */
-	bool wait, revoke;
+	bool wait, revoke, json;
+	/* NULL if none was read, and why */
+	const struct oauthd_config *config;
+	const char *config_error;
 };
 
 /* Ask the daemon; op is "link", ... */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* a token may need a refresh at the login host */
 #define CLI_TIMEOUT_MSECS 30000
@@ -49,7 +50,7 @@ static void usage(FILE *out)
 	fprintf(out, "usage: msgraphctl [-c FILE | --socket PATH] COMMAND\n"
 		"  link ADDRESS [--wait]  print a link that links the account\n"
 		"  status [ADDRESS]       state of one or all accounts\n"
-		"  probe ADDRESS          get a token now and say how it went\n"
+		"  probe ADDRESS [--json] check everything up to reading a message\n"
 		"  password ADDRESS [--revoke]\n"
 		"                         make, print or take back its password\n"
 		"  rekey                  seal all tokens with the newest key\n"
@@ -80,13 +81,16 @@ int main(int argc, char *argv[])
 		{ "socket", required_argument, NULL, 's' },
 		{ "wait", no_argument, NULL, 'w' },
 		{ "revoke", no_argument, NULL, 'r' },
+		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 }
 	};
 	struct oauthd_config config = { 0 };
 	struct cli cli = { .socket_path = CLI_DEFAULT_SOCKET };
+	const char *socket_path = NULL;
 	const char *config_path = NULL;
+	bool is_probe;
 	char *error = NULL;
 	int opt, ret;
 
@@ -96,13 +100,16 @@ int main(int argc, char *argv[])
 			config_path = optarg;
 			break;
 		case 's':
-			cli.socket_path = optarg;
+			socket_path = optarg;
 			break;
 		case 'w':
 			cli.wait = true;
 			break;
 		case 'r':
 			cli.revoke = true;
+			break;
+		case 'j':
+			cli.json = true;
 			break;
 		case 'h':
 			usage(stdout);
@@ -115,15 +122,28 @@ int main(int argc, char *argv[])
 			return CLI_EXIT_USAGE;
 		}
 	}
+	/* a broken configuration is for probe to tell */
+	is_probe = optind < argc && strcmp(argv[optind], "probe") == 0;
+	if (config_path == NULL && socket_path == NULL && is_probe &&
+	    access(OAUTHD_DEFAULT_CONFIG, F_OK) == 0)
+		config_path = OAUTHD_DEFAULT_CONFIG;
 	if (config_path != NULL) {
-		if (oauthd_config_read(config_path, &config, &error) < 0) {
+		if (oauthd_config_read_settings(config_path, &config,
+						&error) == 0) {
+			cli.config = &config;
+			cli.socket_path = config.broker;
+		} else if (is_probe) {
+			cli.config_error = error;
+		} else {
 			fprintf(stderr, "msgraphctl: %s\n", error);
 			free(error);
 			return EXIT_FAILURE;
 		}
-		cli.socket_path = config.broker;
 	}
+	if (socket_path != NULL)
+		cli.socket_path = socket_path;
 	ret = run_command(&cli, argc - optind, argv + optind);
 	oauthd_config_deinit(&config);
+	free(error);
 	return ret;
 }

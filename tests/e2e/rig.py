@@ -46,7 +46,7 @@ def free_port():
             return s.getsockname()[1]
 
 
-def wait_for(what, check, seconds=20):
+def wait_for(what, check, seconds=60):
     end = time.time() + seconds
     while time.time() < end:
         if check():

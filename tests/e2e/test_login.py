@@ -151,7 +151,7 @@ def test_unlinked_is_out_at_once(rig):
     conn.login(ALICE, password)
     assert rig.ctl("unlink", ALICE).returncode == 0
     answer = rig.ctl("probe", ALICE)
-    assert answer.returncode == 1 and "not linked" in answer.stderr
+    assert answer.returncode == 1 and "not linked" in answer.stdout
     # the session that is there gets no token, and is told why
     conn.select()
     assert b"is not linked" in conn.untagged_responses["NO"][0]

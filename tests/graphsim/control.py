@@ -196,6 +196,8 @@ def settings(sim, data):
         sim.login.certificate = data["certificate"]
     if "latency" in data:
         sim.latency = float(data["latency"]) / 1000
+    if "date_offset" in data:
+        sim.date_offset = int(data["date_offset"])
     if "mail" in data:
         _box(sim, data).mail = data["mail"]
     if "proxies" in data:

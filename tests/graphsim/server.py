@@ -5,6 +5,7 @@ import json
 import re
 import time
 import uuid
+from email.utils import formatdate
 
 from aiohttp import web
 
@@ -196,6 +197,10 @@ def make_app(sim):
         m = re.fullmatch(r"/([^/]+)/v2\.0/\.well-known/openid-configuration",
                          path)
         if m:
+            try:
+                sim.login.check_tenant(m.group(1))
+            except login.LoginError as err:
+                return web.json_response(err.json(), status=err.status)
             return web.json_response(sim.login.discovery(m.group(1)))
         if re.fullmatch(r"/[^/]+/discovery/v2\.0/keys", path):
             return web.json_response(sim.login.jwks())
@@ -211,6 +216,10 @@ def make_app(sim):
             return web.Response(status=500)
         return await _send(http, req, answer)
 
+    async def set_date(_, resp):
+        resp.headers["Date"] = formatdate(time.time() + sim.date_offset,
+                                          usegmt=True)
     app = web.Application(client_max_size=64 * 1024 * 1024)
+    app.on_response_prepare.append(set_date)
     app.router.add_route("*", "/{tail:.*}", handler)
     return app

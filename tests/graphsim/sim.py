@@ -30,6 +30,7 @@ class Simulator:
         self.patching = set()         # paths of PATCHes under way
         self.url = self.upload_url = ""
         self.latency = 0.0
+        self.date_offset = 0          # seconds, of the header Date
         self.log_file = None
         self.skew = 0
         for box in self.boxes.values():

@@ -329,3 +329,9 @@ def test_marker(host, sim):
     data = host.sign_in()
     assert all("MARKER" in token for token in sim.login.codes)
     assert "MARKER" in data["access_token"] and "MARKER" in data["refresh_token"]
+
+
+def test_discovery_of_an_unknown_tenant(served):
+    status, _, body = served.ask(
+        "GET", "/nowhere/v2.0/.well-known/openid-configuration")
+    assert status == 400 and json.loads(body)["error_codes"] == [90002]

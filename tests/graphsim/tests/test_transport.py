@@ -5,6 +5,7 @@ import http.client
 import json
 import threading
 import time
+from email.utils import parsedate_to_datetime
 
 import pytest
 
@@ -248,3 +249,14 @@ def test_log_and_control(served, sim, ask):
     assert control("switch", nonsense=1)[0] == 400
     assert control("nonsense")[0] == 404
     assert control("delete", id="unknown")[0] == 404
+
+
+def test_date(served, sim):
+    """A clock that is wrong: ours or theirs."""
+    for offset in (0, 3600, -3600):
+        sim.date_offset = offset
+        _, headers, _ = served.ask("GET", "/common/v2.0/.well-known/"
+                                   "openid-configuration")
+        got = parsedate_to_datetime({k.lower(): v for k, v in dict(
+            headers).items()}["date"]).timestamp()
+        assert abs(got - time.time() - offset) < 3
