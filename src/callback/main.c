@@ -2,6 +2,7 @@
    sign-in pages, and hands access tokens to mail processes. */
 
 #include "oauthd.h"
+#include "oauthd-admin.h"
 #include "oauthd-broker.h"
 #include "oauthd-expiry.h"
 #include "oauthd-httpd.h"
@@ -179,11 +180,13 @@ static int oauthd_open(struct oauthd *oauthd, char **error_r)
 	oauthd->refresher = mstoken_refresher_create(&set);
 	free(owner);
 	oauthd->links = oauthd_links_create(oauthd);
+	oauthd->admin = oauthd_admin_create(oauthd);
 	return 0;
 }
 
 static void oauthd_close(struct oauthd *oauthd)
 {
+	oauthd_admin_destroy(&oauthd->admin);
 	oauthd_links_destroy(&oauthd->links);
 	mstoken_refresher_destroy(&oauthd->refresher);
 	mstoken_store_close(&oauthd->store);

@@ -1,4 +1,5 @@
 #include "oauthd-broker.h"
+#include "oauthd-admin.h"
 #include "oauthd-admit.h"
 #include "oauthd-expiry.h"
 #include "oauthd-links.h"
@@ -175,11 +176,8 @@ static void op_link(struct oauthd *oauthd, const struct broker_request *req,
 static void op_unlink(struct oauthd *oauthd, const struct broker_request *req,
 		      struct broker_answer *answer)
 {
-	int ret = mstoken_store_delete(oauthd->store, req->account);
+	int ret = oauthd_unlink(oauthd, req->account, "msgraphctl");
 
-	mstoken_refresher_forget(oauthd->refresher, req->account);
-	if (ret > 0)
-		oauthd_event("unlinked", "account", req->account, NULL);
 	answer->status = ret > 0 ? BROKER_OK : ret == 0 ?
 		BROKER_UNKNOWN_ACCOUNT : BROKER_UNAVAILABLE;
 	answer->message = ret < 0 ? store_error(oauthd, "written") :

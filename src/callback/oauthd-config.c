@@ -64,6 +64,10 @@ static const struct config_key {
 	KEY(invitation_lifetime, KEY_SECS, "86400", false),
 	KEY(imap_server, KEY_STRING, NULL, false),
 	KEY(smtp_server, KEY_STRING, NULL, false),
+	KEY(admin_password_file, KEY_FILE, NULL, false),
+	KEY(admin_path, KEY_STRING, "/admin", false),
+	KEY(self_service, KEY_BOOL, "no", false),
+	KEY(allowed_domains, KEY_STRING, NULL, false),
 	KEY(app_passwords, KEY_BOOL, "no", false),
 #undef KEY
 };
@@ -452,6 +456,17 @@ config_finish(const char *path, struct oauthd_config *config, char **error_r)
 	if (config->callback_path[0] != '/') {
 		*error_r = oauthd_config_error(path, "callback_path",
 					"must start with /");
+		return -1;
+	}
+	if (config->admin_path[0] != '/') {
+		*error_r = oauthd_config_error(path, "admin_path",
+					"must start with /");
+		return -1;
+	}
+	if (config->self_service && config->allowed_domains == NULL) {
+		*error_r = oauthd_config_error(path, "self_service",
+			"needs allowed_domains, the domains whose users may "
+			"link themselves");
 		return -1;
 	}
 	if (config_finish_registrations(path, config, error_r) < 0)

@@ -35,6 +35,10 @@ struct oauthd_config {
 	char *key_file;
 	unsigned int invitation_lifetime; /* seconds */
 	char *imap_server, *smtp_server; /* HOST[:PORT], for pages */
+	char *admin_password_file;	/* hash; NULL = no admin page */
+	char *admin_path;
+	bool self_service;
+	char *allowed_domains;		/* by spaces or commas */
 	bool app_passwords;		/* shown to who has linked */
 
 	char *redirect_uri;		/* public_url + callback_path */

@@ -41,6 +41,9 @@
 	"td,th{padding:.35rem 1rem .35rem 0;" \
 	"border-bottom:1px solid var(--line)}" \
 	"code{font:1.05em ui-monospace,monospace;user-select:all}" \
+	".actions{display:flex;flex-wrap:wrap;gap:.6rem}" \
+	"h3{font-size:1rem;margin:1.2rem 0 0}" \
+	"hr{border:0;border-top:1px solid var(--line);margin:2rem 0 1rem}" \
 	"td form{display:inline}.small{font-size:.95rem;color:var(--soft)}" \
 	"@media(max-width:30rem){table.wide th,table.wide td{" \
 	"display:block;padding-right:0}table.wide th{border:0;" \

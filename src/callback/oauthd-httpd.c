@@ -1,9 +1,11 @@
 #include "oauthd-httpd.h"
+#include "oauthd-httpd-private.h"
+#include "oauthd-admin-pages.h"
 #include "oauthd-deadline.h"
 #include "oauthd-links.h"
 #include "oauthd-listen.h"
 #include "oauthd-metrics.h"
-#include "oauthd-pages.h"
+#include "oauthd-self.h"
 #include "oauthd.h"
 #include "msnet-buf.h"
 #include "msnet-secret.h"
@@ -36,21 +38,10 @@ struct oauthd_httpd {
 	struct oauthd_deadlines *deadlines;
 };
 
-/* what the pages take, in the query or posted as a form */
-enum { FIELD_STATE, FIELD_CODE, FIELD_ERROR, FIELD_DESCRIPTION,
-       FIELD_ADMIN_CONSENT, FIELD_INVITATION, FIELD_WAIT,
-       FIELD_COUNT };
+/* in the order of the FIELDs */
 static const char *const field_names[FIELD_COUNT] = {
 	"state", "code", "error", "error_description",
-	"admin_consent", "i", "wait"
-};
-
-struct httpd_request {
-	const char *page;		/* for the metrics; static */
-	struct MHD_PostProcessor *post;
-	struct msnet_buf fields[FIELD_COUNT];
-	size_t fields_size;
-	bool too_big, repeated;
+	"admin_consent", "i", "wait", "password", "csrf", "do", "address"
 };
 
 static enum MHD_Result
@@ -78,7 +69,7 @@ httpd_post_field(void *cls, enum MHD_ValueKind kind, const char *key,
 	return MHD_YES;
 }
 
-static enum MHD_Result
+enum MHD_Result
 httpd_send(struct MHD_Connection *conn, unsigned int status, const char *html,
 	   const char *location, const char *cookie)
 {
@@ -112,7 +103,7 @@ httpd_send(struct MHD_Connection *conn, unsigned int status, const char *html,
 	return ret;
 }
 
-static enum MHD_Result
+enum MHD_Result
 httpd_send_page(struct MHD_Connection *conn, struct oauthd_page *page)
 {
 	enum MHD_Result ret = httpd_send(conn, page->status, page->html, NULL,
@@ -120,6 +111,11 @@ httpd_send_page(struct MHD_Connection *conn, struct oauthd_page *page)
 
 	free(page->html);
 	return ret;
+}
+
+bool httpd_is_https(const struct oauthd *oauthd)
+{
+	return strncmp(oauthd->config.public_url, "https:", 6) == 0;
 }
 
 /* Off to the login host. */
@@ -132,15 +128,14 @@ httpd_send_away(struct oauthd *oauthd, struct MHD_Connection *conn,
 
 	msnet_buf_printf(&set_cookie, HTTPD_COOKIE "=%s; Path=/; Max-Age=600; "
 		"HttpOnly; %s", cookie,
-		strncmp(oauthd->config.public_url, "https:", 6) == 0 ?
-		"SameSite=None; Secure" : "SameSite=Lax");
+		httpd_is_https(oauthd) ? "SameSite=None; Secure" : "SameSite=Lax");
 	/* 303: whatever the form was, the login host gets a GET */
 	ret = httpd_send(conn, MHD_HTTP_SEE_OTHER, "", url, set_cookie.data);
 	msnet_buf_free(&set_cookie);
 	return ret;
 }
 
-static const char *
+const char *
 httpd_field(struct MHD_Connection *conn, const struct httpd_request *req,
 	    unsigned int field)
 {
@@ -161,6 +156,48 @@ httpd_send_end(struct MHD_Connection *conn, struct oauthd_link_end *end,
 	return httpd_send_page(conn, &page);
 }
 
+/* Who was not invited types an address. */
+static enum MHD_Result
+httpd_self(struct oauthd *oauthd, struct MHD_Connection *conn,
+	   const struct httpd_request *req)
+{
+	const char *address = req->post == NULL ? NULL :
+		httpd_field(conn, req, FIELD_ADDRESS);
+	char *invitation = NULL, *url = NULL, *cookie = NULL;
+	enum oauthd_self_result result = OAUTHD_SELF_OK;
+	const char *message = NULL;
+	struct msnet_buf action = { 0 };
+	struct oauthd_page page;
+	enum MHD_Result ret;
+
+	if (address != NULL)
+		result = oauthd_self_invite(oauthd, address, &invitation);
+	if (invitation != NULL &&
+	    oauthd_links_start(oauthd->links, invitation, false, &url,
+			       &cookie) == OAUTHD_LINK_OK) {
+		ret = httpd_send_away(oauthd, conn, url, cookie);
+		msnet_secret_free(&cookie);
+		msnet_secret_free(&url);
+		msnet_secret_free(&invitation);
+		return ret;
+	}
+	if (result == OAUTHD_SELF_REFUSED)
+		message = "This server does not take this address. Ask its "
+			"administrator for an invitation.";
+	else if (result == OAUTHD_SELF_BUSY)
+		message = "Many people do this right now. Try again in a "
+			"minute.";
+	else if (address != NULL)
+		message = "That did not work. Try again later.";
+	msnet_secret_free(&invitation);
+	msnet_buf_printf(&action, "%s/start", oauthd->config.public_url);
+	oauthd_page_self(&page, action.data, result == OAUTHD_SELF_BUSY ?
+			 MHD_HTTP_TOO_MANY_REQUESTS : address != NULL ?
+			 MHD_HTTP_FORBIDDEN : MHD_HTTP_OK, message);
+	msnet_buf_free(&action);
+	return httpd_send_page(conn, &page);
+}
+
 /* The page says what will happen; its form starts the sign-in. While an
    administrator is awaited the page comes back by itself and counts. */
 static enum MHD_Result
@@ -176,6 +213,8 @@ httpd_start_link(struct oauthd *oauthd, struct MHD_Connection *conn,
 	struct oauthd_page page;
 	enum MHD_Result ret;
 
+	if (invitation == NULL && oauthd->config.self_service)
+		return httpd_self(oauthd, conn, req);
 	if (invitation == NULL)
 		invitation = "";
 	if (req->post != NULL ||
@@ -333,6 +372,16 @@ httpd_route(struct oauthd *oauthd, struct MHD_Connection *conn,
 		if (httpd_is_ambiguous(conn, req))
 			return httpd_send_error(conn, MHD_HTTP_BAD_REQUEST);
 		return httpd_start_link(oauthd, conn, req);
+	}
+	if (oauthd->config.admin_password_file != NULL &&
+	    httpd_path_is(oauthd, path, oauthd->config.admin_path)) {
+		req->page = "admin";
+		if (!is_get && req->post == NULL)
+			return httpd_send_error(conn,
+				MHD_HTTP_METHOD_NOT_ALLOWED);
+		if (httpd_is_ambiguous(conn, req))
+			return httpd_send_error(conn, MHD_HTTP_BAD_REQUEST);
+		return httpd_admin(oauthd, conn, req);
 	}
 	return httpd_send_error(conn, MHD_HTTP_NOT_FOUND);
 }

@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 struct msnet_transport;
+struct oauthd_admin;
 struct oauthd_links;
 struct oauthd_metrics;
 
@@ -30,6 +31,7 @@ struct oauthd {
 	/* of the main thread, see oauthd-expiry.h */
 	unsigned int expiry_stage;
 	int64_t expiry_warned;
+	struct oauthd_admin *admin;
 };
 
 /* How long the login host and Graph may take. */

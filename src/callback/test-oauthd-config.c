@@ -97,6 +97,8 @@ static void test_bad(void)
 		  "[registration b]\nclient_id = y\n"
 		  "domains = y.example, X.example\n",
 		  "X.example is in [registration a] and in [registration b]" },
+		{ GOOD "admin_path = x\n", "start with /" },
+		{ GOOD "self_service = yes\n", "allowed_domains" },
 		{ GOOD "client_secret_file = /nonexistent/x\n",
 		  "client_secret_file" },
 		{ GOOD "client_certificate_file = /nonexistent/x\n",

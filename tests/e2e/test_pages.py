@@ -4,7 +4,7 @@ on a desk and a phone, light and dark. Screenshots go to the directory
 
 import os
 import re
-import time
+import subprocess
 
 import pytest
 
@@ -80,8 +80,9 @@ def start(rig, more=""):
 
 
 @pytest.fixture(scope="module")
-def driver(rig):
-    driver = Driver(rig.path)
+def driver(tmp_path_factory):
+    # not below the rig: a browser keeps the codes of its URLs in its history
+    driver = Driver(str(tmp_path_factory.mktemp("chromium")))
     yield driver
     driver.close()
 
@@ -242,3 +243,52 @@ def test_failures(rig, chromium, invitation):
     chromium.open(invitation.partition("/start")[0] + "/nothing")
     assert heading(chromium) == "There is nothing here"
     seen(chromium, "not-found")
+
+
+def test_admin_page(rig, chromium, invitation):
+    rig.write("admin-hash", subprocess.run(
+        ["openssl", "passwd", "-6", "admin-password"], text=True,
+        stdout=subprocess.PIPE, check=True).stdout)
+    start(rig, f"admin_password_file = {rig.file('admin-hash')}\n")
+    rig.link(ALICE)
+    rig.link(BOB)
+    rig.sql("UPDATE account SET state = 'needs_consent', state_text = "
+            "'AADSTS65001: nobody has consented to the permissions yet; have "
+            "an administrator consent for everybody; to be done by you' "
+            f"WHERE address = '{BOB}'")
+    page = f"http://127.0.0.1:{rig.http_port}/admin"
+    chromium.open(page)
+    seen(chromium, "admin-login")
+    chromium.type("#password", "wrong\n")
+    chromium.wait(lambda: "is wrong" in chromium.text)
+    chromium.type("#password", "admin-password\n")
+    chromium.wait(lambda: "needs consent" in chromium.text)
+    assert "AADSTS65001" in chromium.text
+    seen(chromium, "admin-list")
+    chromium.type("#address", "new@example.com\n")
+    chromium.wait(lambda: "/start?i=" in chromium.text)
+    seen(chromium, "admin-invited")
+    chromium.click("button[value=unlink]")
+    chromium.wait(lambda: heading(chromium) == "Unlink this mailbox?")
+    seen(chromium, "admin-unlink")
+    chromium.click("button[value=unlink-now]")
+    chromium.wait(lambda: "was unlinked" in chromium.text)
+    chromium.click("button[value=logout]")
+    chromium.wait(lambda: "Password of the administrator" in chromium.text)
+    chromium.open(page)
+    assert ALICE not in chromium.text
+    start(rig)
+
+
+def test_self_service(rig, chromium):
+    rig.ctl("unlink", ALICE)
+    start(rig, "self_service = yes\nallowed_domains = example.com\n")
+    chromium.open(f"http://127.0.0.1:{rig.http_port}/start")
+    seen(chromium, "self")
+    chromium.type("#address", "me@elsewhere.example\n")
+    chromium.wait(lambda: "does not take this address" in chromium.text)
+    seen(chromium, "self-refused")
+    chromium.type("#address", ALICE + "\n")
+    sign_in(chromium, ALICE)
+    chromium.wait(lambda: heading(chromium) == "The account is linked")
+    start(rig)

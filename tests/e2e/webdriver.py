@@ -4,6 +4,7 @@ https://www.w3.org/TR/webdriver2/"""
 import base64
 import json
 import os
+import re
 import subprocess
 import time
 import urllib.error
@@ -25,12 +26,12 @@ class Driver:
         self.url = "http://127.0.0.1:" + self._port()
 
     def _port(self):
-        end = time.time() + 20
+        end = time.time() + 60
         while time.time() < end:
             with open(self.log) as f:
-                text = f.read()
-            if "on port " in text:
-                return text.rpartition("on port ")[2].split(".")[0].strip()
+                port = re.search(r"successfully on port (\d+)", f.read())
+            if port:
+                return port[1]
             time.sleep(0.05)
         raise RuntimeError("chromedriver does not start")
 
