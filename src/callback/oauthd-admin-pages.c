@@ -73,23 +73,23 @@ static const char *state_words(enum mstoken_state state)
 {
 	switch (state) {
 	case MSTOKEN_STATE_OK:
-		return "works";
+		return "Works";
 	case MSTOKEN_STATE_NEEDS_CONSENT:
-		return "needs consent";
+		return "Needs consent";
 	case MSTOKEN_STATE_NEEDS_SIGN_IN:
-		return "needs a new sign-in";
+		return "Needs a new sign-in";
 	case MSTOKEN_STATE_REVOKED:
-		return "access was taken away";
+		return "Access was taken away";
 	case MSTOKEN_STATE_BLOCKED_BY_POLICY:
-		return "blocked by a policy";
+		return "Blocked by a policy";
 	case MSTOKEN_STATE_MISCONFIGURED:
-		return "app registration or configuration is wrong";
+		return "App registration or configuration is wrong";
 	case MSTOKEN_STATE_UNREACHABLE:
 		return "Microsoft could not be reached";
 	case MSTOKEN_STATE_NOT_LINKED:
 		break;
 	}
-	return "not linked";
+	return "Not linked";
 }
 
 static void add_date(struct msnet_buf *buf, const char *label, int64_t when)
@@ -141,7 +141,7 @@ add_accounts(struct msnet_buf *buf, const char *action, const char *csrf,
 			n += accounts[i].state == now;
 		if (n == 0)
 			continue;
-		msnet_buf_printf(buf, "<h2>%u: %s</h2>", n, state_words(now));
+		msnet_buf_printf(buf, "<h2>%s (%u)</h2>", state_words(now), n);
 		for (i = 0; i < count; i++) {
 			if (accounts[i].state == now)
 				add_account(buf, action, csrf, &accounts[i]);

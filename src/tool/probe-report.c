@@ -14,9 +14,9 @@ void probe_report_begin(struct probe_report *report, bool json)
 		report->steps = json_object_new_array();
 }
 
-static void report_add(struct probe_report *report, const char *step,
-		       const char *result, const char *remedy,
-		       const char *fmt, va_list args)
+static void __attribute__((format(printf, 5, 0)))
+report_add(struct probe_report *report, const char *step, const char *result,
+	   const char *remedy, const char *fmt, va_list args)
 {
 	struct json_object *obj;
 	char detail[1024], *p;

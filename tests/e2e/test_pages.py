@@ -262,7 +262,7 @@ def test_admin_page(rig, chromium, invitation):
     chromium.type("#password", "wrong\n")
     chromium.wait(lambda: "is wrong" in chromium.text)
     chromium.type("#password", "admin-password\n")
-    chromium.wait(lambda: "needs consent" in chromium.text)
+    chromium.wait(lambda: "Needs consent" in chromium.text)
     assert "AADSTS65001" in chromium.text
     seen(chromium, "admin-list")
     chromium.type("#address", "new@example.com\n")
