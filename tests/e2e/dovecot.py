@@ -161,10 +161,10 @@ service pop3-login {{
 
 
 def other_store(driver, path):
-    """doveadm options for another store with names as they are"""
+    """doveadm options for another store, as doveadm makes it in sync; where it
+    can be said, with names as they are"""
     if IS_24:
-        return [f"mail_driver={driver}", f"mail_path={path}",
-                "mailbox_list_layout=fs"]
+        return [f"mail_driver={driver}", f"mail_path={path}"]
     return [f"mail_location={driver}:{path}:LAYOUT=fs"]
 
 
