@@ -21,6 +21,7 @@ wanted() { [ -z "$only" ] || [ "$only" = "$1" ]; }
 
 packages="$PACKAGES_BUILD $PACKAGES_SIM $PACKAGES_TEST"
 ! wanted lint || packages="$packages $PACKAGES_LINT"
+! wanted sim || packages="$packages $PACKAGES_NODE"
 ! wanted deb || packages="$packages $PACKAGES_DEB"
 packages_install $packages || exit 1
 ! wanted e2e || packages_install $(packages_known $PACKAGES_PHP) || exit 1

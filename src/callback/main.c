@@ -4,6 +4,7 @@
 #include "oauthd.h"
 #include "oauthd-admin.h"
 #include "oauthd-broker.h"
+#include "oauthd-device.h"
 #include "oauthd-expiry.h"
 #include "oauthd-httpd.h"
 #include "oauthd-keepalive.h"
@@ -68,20 +69,6 @@ static void oauthd_wait_for_end(struct oauthd *oauthd, const sigset_t *signals)
 	}
 }
 
-/* Called by the refresher after each request to the login host. */
-static void oauthd_renewed(void *context, const char *address,
-			   const struct mstoken_failure *fail)
-{
-	struct oauthd *oauthd = context;
-
-	oauthd_metrics_refresh(oauthd->metrics, fail);
-	if (fail == NULL)
-		oauthd_event("renewed", "account", address, "state", "ok",
-			     NULL);
-	else
-		oauthd_event_failure("renewal_failed", address, fail);
-}
-
 /* One daemon for each socket, so that nobody else has its leases. The lock goes
    with the process. */
 static int oauthd_lock_broker(const char *broker, char **error_r)
@@ -122,6 +109,20 @@ static char *oauthd_lease_owner(const char *broker)
 	owner = mstoken_pkce_challenge(buf.data);
 	msnet_buf_free(&buf);
 	return owner;
+}
+
+/* Called by the refresher after each request to the login host. */
+static void oauthd_renewed(void *context, const char *address,
+			   const struct mstoken_failure *fail)
+{
+	struct oauthd *oauthd = context;
+
+	oauthd_metrics_refresh(oauthd->metrics, fail);
+	if (fail == NULL)
+		oauthd_event("renewed", "account", address, "state", "ok",
+			     NULL);
+	else
+		oauthd_event_failure("renewal_failed", address, fail);
 }
 
 static void oauthd_warn(void *context, const char *message)
@@ -181,11 +182,13 @@ static int oauthd_open(struct oauthd *oauthd, char **error_r)
 	free(owner);
 	oauthd->links = oauthd_links_create(oauthd);
 	oauthd->admin = oauthd_admin_create(oauthd);
+	oauthd->devices = oauthd_devices_create(oauthd);
 	return 0;
 }
 
 static void oauthd_close(struct oauthd *oauthd)
 {
+	oauthd_devices_destroy(&oauthd->devices);
 	oauthd_admin_destroy(&oauthd->admin);
 	oauthd_links_destroy(&oauthd->links);
 	mstoken_refresher_destroy(&oauthd->refresher);

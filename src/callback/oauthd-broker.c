@@ -1,6 +1,7 @@
 #include "oauthd-broker.h"
 #include "oauthd-admin.h"
 #include "oauthd-admit.h"
+#include "oauthd-device.h"
 #include "oauthd-expiry.h"
 #include "oauthd-links.h"
 #include "oauthd-password.h"
@@ -173,6 +174,62 @@ static void op_link(struct oauthd *oauthd, const struct broker_request *req,
 	}
 }
 
+static void device_answer(struct oauthd *oauthd, struct oauthd_link_end *end,
+			  struct broker_answer *answer)
+{
+	struct msnet_buf buf = { 0 };
+
+	switch (end->result) {
+	case OAUTHD_LINK_WAITS_FOR_CODE:
+		answer->status = BROKER_PENDING;
+		answer->url = msnet_strdup(end->verification_url);
+		answer->user_code = msnet_strdup(end->user_code);
+		break;
+	case OAUTHD_LINK_OK:
+		answer->status = BROKER_OK;
+		oauthd_event("linked", "account", end->address, NULL);
+		break;
+	case OAUTHD_LINK_WRONG_ACCOUNT:
+		msnet_buf_printf(&buf, "%s signed in, and that is not the "
+			"account of %s: nothing was stored",
+			end->username == NULL ? "another account" :
+			end->username, end->address);
+		answer->message = msnet_buf_steal(&buf);
+		break;
+	case OAUTHD_LINK_NO_STATE:
+		answer->message = msnet_strdup("no code is waited for: "
+			"start again with msgraphctl link --device");
+		break;
+	default:
+		oauthd_event_failure("link_failed", end->address, &end->fail);
+		answer->status = status_from_state(end->fail.state);
+		answer->message = msnet_strdup(end->fail.message);
+		break;
+	}
+	oauthd_link_end_deinit(end);
+}
+
+static void op_device(struct oauthd *oauthd, const struct broker_request *req,
+		      struct broker_answer *answer)
+{
+	struct oauthd_device_key key = { .address = req->account };
+	struct oauthd_link_end end;
+
+	oauthd_devices_start(oauthd->devices, &key, &end);
+	device_answer(oauthd, &end, answer);
+}
+
+static void op_device_poll(struct oauthd *oauthd,
+			   const struct broker_request *req,
+			   struct broker_answer *answer)
+{
+	struct oauthd_device_key key = { .address = req->account };
+	struct oauthd_link_end end;
+
+	oauthd_devices_poll(oauthd->devices, &key, &end);
+	device_answer(oauthd, &end, answer);
+}
+
 static void op_unlink(struct oauthd *oauthd, const struct broker_request *req,
 		      struct broker_answer *answer)
 {
@@ -306,6 +363,8 @@ static const struct {
 } ops[] = {
 	{ "token", false, true, op_token },
 	{ "link", true, true, op_link },
+	{ "device", true, true, op_device },
+	{ "device-poll", true, true, op_device_poll },
 	{ "unlink", true, true, op_unlink },
 	{ "password", true, true, op_password },
 	{ "rekey", true, false, op_rekey },

@@ -397,8 +397,8 @@ static char *config_find_clash(const struct oauthd_config *config)
 	return buf.data == NULL ? NULL : msnet_buf_steal(&buf);
 }
 
-/* Returns -1; error is used up. */
-static int config_fail(const char *path, char *error, char **error_r)
+static int
+config_registration_failed(const char *path, char *error, char **error_r)
 {
 	*error_r = oauthd_config_error(path, "", error);
 	free(error);
@@ -406,19 +406,20 @@ static int config_fail(const char *path, char *error, char **error_r)
 }
 
 static int
-config_resolve_registrations(const char *path, struct oauthd_config *config,
+config_prepare_registrations(const char *path, struct oauthd_config *config,
 			     char **error_r)
 {
+	struct oauthd_registration *standard = &config->registrations[0];
 	char *error = config_find_clash(config);
 	unsigned int i;
 
 	if (error != NULL)
-		return config_fail(path, error, error_r);
+		return config_registration_failed(path, error, error_r);
 	for (i = 0; i < config->registration_count; i++) {
-		if (oauthd_registration_resolve(&config->registrations[i],
-				i == 0 ? NULL : &config->registrations[0],
-				&error) < 0)
-			return config_fail(path, error, error_r);
+		if (oauthd_registration_prepare(&config->registrations[i],
+						i == 0 ? NULL : standard,
+						&error) < 0)
+			return config_registration_failed(path, error, error_r);
 	}
 	return 0;
 }
@@ -434,7 +435,7 @@ config_finish_registrations(const char *path, struct oauthd_config *config,
 		if (oauthd_registration_finish(&config->registrations[i],
 				i == 0 && config->registration_count > 1,
 				&error) < 0)
-			return config_fail(path, error, error_r);
+			return config_registration_failed(path, error, error_r);
 	}
 	return 0;
 }
@@ -488,11 +489,8 @@ int oauthd_config_read_settings(const char *path,
 		if (keys[i].value != NULL)
 			(void)config_set(config_r, &keys[i], keys[i].value);
 	}
-	if (config_read_lines(path, config_r, error_r) < 0) {
-		oauthd_config_deinit(config_r);
-		return -1;
-	}
-	if (config_resolve_registrations(path, config_r, error_r) < 0) {
+	if (config_read_lines(path, config_r, error_r) < 0 ||
+	    config_prepare_registrations(path, config_r, error_r) < 0) {
 		oauthd_config_deinit(config_r);
 		return -1;
 	}

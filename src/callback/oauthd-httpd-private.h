@@ -14,7 +14,7 @@ struct oauthd;
 /* what the pages take, in the query or posted as a form */
 enum { FIELD_STATE, FIELD_CODE, FIELD_ERROR, FIELD_DESCRIPTION,
        FIELD_ADMIN_CONSENT, FIELD_INVITATION, FIELD_WAIT, FIELD_PASSWORD,
-       FIELD_CSRF, FIELD_DO, FIELD_ADDRESS,
+       FIELD_CSRF, FIELD_DO, FIELD_ADDRESS, FIELD_DEVICE,
        FIELD_COUNT };
 
 struct httpd_request {

@@ -2,6 +2,7 @@
 #include "oauthd-httpd-private.h"
 #include "oauthd-admin-pages.h"
 #include "oauthd-deadline.h"
+#include "oauthd-device.h"
 #include "oauthd-links.h"
 #include "oauthd-listen.h"
 #include "oauthd-metrics.h"
@@ -41,7 +42,8 @@ struct oauthd_httpd {
 /* in the order of the FIELDs */
 static const char *const field_names[FIELD_COUNT] = {
 	"state", "code", "error", "error_description",
-	"admin_consent", "i", "wait", "password", "csrf", "do", "address"
+	"admin_consent", "i", "wait", "password", "csrf", "do", "address",
+	"device"
 };
 
 static enum MHD_Result
@@ -170,6 +172,8 @@ httpd_self(struct oauthd *oauthd, struct MHD_Connection *conn,
 	struct oauthd_page page;
 	enum MHD_Result ret;
 
+	if (req->post != NULL && address == NULL)
+		address = "";
 	if (address != NULL)
 		result = oauthd_self_invite(oauthd, address, &invitation);
 	if (invitation != NULL &&
@@ -198,6 +202,45 @@ httpd_self(struct oauthd *oauthd, struct MHD_Connection *conn,
 	return httpd_send_page(conn, &page);
 }
 
+static void
+httpd_log_end(struct oauthd *oauthd, const struct oauthd_link_end *end)
+{
+	const char *result = oauthd_link_result_name(end->result);
+
+	oauthd_metrics_link(oauthd->metrics, result, &end->fail);
+	if (end->fail.message[0] != '\0')
+		oauthd_event_failure("link_failed", end->address, &end->fail);
+	else
+		oauthd_event(end->result == OAUTHD_LINK_OK ? "linked" :
+			     "link_failed", "account", end->address,
+			     "result", result, NULL);
+}
+
+/* The code to enter on another device: the form gets one, and the page asks
+   whether it has been entered. */
+static enum MHD_Result
+httpd_device(struct oauthd *oauthd, struct MHD_Connection *conn,
+	     const struct httpd_request *req, const char *invitation)
+{
+	struct oauthd_device_key key = { .invitation = invitation };
+	struct oauthd_link_end end = { 0 };
+	char *address;
+
+	end.result = oauthd_links_look(oauthd->links, invitation, &address);
+	if (end.result != OAUTHD_LINK_OK)
+		return httpd_send_end(conn, &end, 0);
+	key.address = address;
+	if (req->post != NULL)
+		oauthd_devices_start(oauthd->devices, &key, &end);
+	else
+		oauthd_devices_poll(oauthd->devices, &key, &end);
+	free(address);
+	oauthd_links_complete(oauthd->links, invitation, false, &end);
+	if (end.result != OAUTHD_LINK_WAITS_FOR_CODE)
+		httpd_log_end(oauthd, &end);
+	return httpd_send_end(conn, &end, 0);
+}
+
 /* The page says what will happen; its form starts the sign-in. While an
    administrator is awaited the page comes back by itself and counts. */
 static enum MHD_Result
@@ -217,6 +260,8 @@ httpd_start_link(struct oauthd *oauthd, struct MHD_Connection *conn,
 		return httpd_self(oauthd, conn, req);
 	if (invitation == NULL)
 		invitation = "";
+	if (httpd_field(conn, req, FIELD_DEVICE) != NULL)
+		return httpd_device(oauthd, conn, req, invitation);
 	if (req->post != NULL ||
 	    (round > 0 && oauthd_links_should_try(oauthd->links, invitation,
 						  round))) {
@@ -256,20 +301,6 @@ httpd_admin_returned(struct oauthd *oauthd, struct MHD_Connection *conn,
 		oauthd_links_admin_returned(oauthd->links, state);
 	oauthd_page_admin_returned(&page, granted);
 	return httpd_send_page(conn, &page);
-}
-
-static void
-httpd_log_end(struct oauthd *oauthd, const struct oauthd_link_end *end)
-{
-	const char *result = oauthd_link_result_name(end->result);
-
-	oauthd_metrics_link(oauthd->metrics, result, &end->fail);
-	if (end->fail.message[0] != '\0')
-		oauthd_event_failure("link_failed", end->address, &end->fail);
-	else
-		oauthd_event(end->result == OAUTHD_LINK_OK ? "linked" :
-			     "link_failed", "account", end->address,
-			     "result", result, NULL);
 }
 
 static enum MHD_Result

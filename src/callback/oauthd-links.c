@@ -53,7 +53,8 @@ const char *oauthd_link_result_name(enum oauthd_link_result result)
 {
 	static const char *const names[] = {
 		"ok", "no_invitation", "no_state", "refused", "needs_consent",
-		"wrong_account", "failed", "no_registration"
+		"wrong_account", "failed", "no_registration",
+		"waits_for_code"
 	};
 
 	return names[result];
@@ -397,15 +398,6 @@ void oauthd_links_describe_wait(struct oauthd_links *links,
 	link_end_add_consent(links, invitation, end_r);
 }
 
-/* Is it for want of consent? A silent sign-in that fails for another reason
-   (no session any more) goes on waiting, too. */
-static bool link_needs_consent(const struct link_flow *flow,
-			       const struct oauthd_link_end *end)
-{
-	return end->result == OAUTHD_LINK_REFUSED &&
-		(flow->silent || end->fail.state == MSTOKEN_STATE_NEEDS_CONSENT);
-}
-
 /* Who links again keeps the password that the mail programs have. */
 static void
 link_end_add_password(struct oauthd *oauthd, struct oauthd_link_end *end)
@@ -414,6 +406,24 @@ link_end_add_password(struct oauthd *oauthd, struct oauthd_link_end *end)
 	    mstoken_store_has_password(oauthd->store, end->address) == 0)
 		(void)oauthd_password_make(oauthd, end->address,
 					   &end->app_password);
+}
+
+void oauthd_links_complete(struct oauthd_links *links, const char *invitation,
+			   bool silent, struct oauthd_link_end *end)
+{
+	end->again_url = invitation_url(links, invitation);
+	if (end->result == OAUTHD_LINK_OK) {
+		end->imap_server = links->oauthd->config.imap_server;
+		end->smtp_server = links->oauthd->config.smtp_server;
+		link_end_add_password(links->oauthd, end);
+	}
+	/* A silent sign-in that fails for another reason than consent (no
+	   session any more) goes on waiting, too. */
+	if (end->result == OAUTHD_LINK_REFUSED &&
+	    (silent || end->fail.state == MSTOKEN_STATE_NEEDS_CONSENT)) {
+		end->result = OAUTHD_LINK_NEEDS_CONSENT;
+		link_end_add_consent(links, invitation, end);
+	}
 }
 
 void oauthd_links_finish(struct oauthd_links *links,
@@ -434,7 +444,6 @@ void oauthd_links_finish(struct oauthd_links *links,
 		return;
 	}
 	end_r->address = msnet_strdup(flow->address);
-	end_r->again_url = invitation_url(links, flow->invitation);
 	if (cb->code == NULL || cb->error != NULL) {
 		mstoken_failure_from_error(&end_r->fail,
 			cb->error != NULL ? cb->error : "access_denied",
@@ -444,15 +453,7 @@ void oauthd_links_finish(struct oauthd_links *links,
 		end_r->result = link_redeem(links->oauthd, flow, cb->code,
 					    &end_r->username, &end_r->fail);
 	}
-	if (end_r->result == OAUTHD_LINK_OK) {
-		end_r->imap_server = links->oauthd->config.imap_server;
-		end_r->smtp_server = links->oauthd->config.smtp_server;
-		link_end_add_password(links->oauthd, end_r);
-	}
-	if (link_needs_consent(flow, end_r)) {
-		end_r->result = OAUTHD_LINK_NEEDS_CONSENT;
-		link_end_add_consent(links, flow->invitation, end_r);
-	}
+	oauthd_links_complete(links, flow->invitation, flow->silent, end_r);
 	flow_free(flow);
 }
 
@@ -464,5 +465,7 @@ void oauthd_link_end_deinit(struct oauthd_link_end *end)
 	msnet_secret_free(&end->app_password);
 	free(end->admin_url);
 	free(end->scope);
+	free(end->user_code);
+	free(end->verification_url);
 	memset(end, 0, sizeof(*end));
 }

@@ -24,7 +24,9 @@ enum oauthd_link_result {
 	/* our own trouble: store, Graph; see the failure */
 	OAUTHD_LINK_FAILED,
 	/* the configuration has no app registration for the domain */
-	OAUTHD_LINK_NO_REGISTRATION
+	OAUTHD_LINK_NO_REGISTRATION,
+	/* a code must be entered on another device; see user_code */
+	OAUTHD_LINK_WAITS_FOR_CODE
 };
 
 /* "ok", "no_invitation", ... */
@@ -67,10 +69,16 @@ struct oauthd_link_end {
 	char *scope;			/* what was asked for */
 	/* HOST or HOST:PORT for the mail program; borrowed, NULL if not known */
 	const char *imap_server, *smtp_server;
+	char *user_code, *verification_url; /* for another device */
 	/* made for who has linked, if they had none and it is wanted */
 	char *app_password;
 	struct mstoken_failure fail;
 };
+/* What the page needs besides: the link to try again, an app password after the
+   first link, and the way to the administrator where consent is wanting. silent:
+   nothing was asked of the user. */
+void oauthd_links_complete(struct oauthd_links *links, const char *invitation,
+			   bool silent, struct oauthd_link_end *end);
 /* Blocks while the code is redeemed and the account checked. end_r is always
    filled; free it with oauthd_link_end_deinit(). */
 void oauthd_links_finish(struct oauthd_links *links,

@@ -14,6 +14,21 @@ page_finish(struct oauthd_page *page_r, unsigned int status,
 	page_r->html = msnet_buf_steal(buf);
 }
 
+static void add_device_form(struct msnet_buf *buf, const char *invitation,
+			    const char *public_url)
+{
+	msnet_buf_add(buf, "<p class=\"small\">Can you sign in only on "
+		      "another device? Then get a code to enter there.</p>"
+		      "<form method=\"post\" action=\"");
+	html_text(buf, public_url);
+	msnet_buf_add(buf, "/start\"><input type=\"hidden\" name=\"i\" "
+		      "value=\"");
+	html_text(buf, invitation);
+	msnet_buf_add(buf, "\"><input type=\"hidden\" name=\"device\" "
+		      "value=\"1\"><p><button class=\"second\">Get a code</button>"
+		      "</p></form>");
+}
+
 void oauthd_page_start(struct oauthd_page *page_r, const char *address,
 		       const char *invitation, const char *public_url)
 {
@@ -33,6 +48,7 @@ void oauthd_page_start(struct oauthd_page *page_r, const char *address,
 	html_text(&buf, invitation);
 	msnet_buf_add(&buf, "\"><p><button>Go on to Microsoft</button></p>"
 		      "</form>");
+	add_device_form(&buf, invitation, public_url);
 	page_finish(page_r, 200, &buf);
 }
 
@@ -126,6 +142,28 @@ page_consent(struct msnet_buf *buf, const struct oauthd_link_end *end,
 	msnet_buf_free(&url);
 }
 
+/* Comes back by itself until the code has been entered. */
+static void
+page_device(struct msnet_buf *buf, const struct oauthd_link_end *end)
+{
+	struct msnet_buf url = { 0 };
+
+	msnet_buf_printf(&url, "%s&device=1", end->again_url);
+	html_begin(buf, "Sign in on another device", url.data);
+	msnet_buf_free(&url);
+	msnet_buf_add(buf, "<p>Open <a href=\"");
+	html_text(buf, end->verification_url);
+	msnet_buf_add(buf, "\">");
+	html_text(buf, end->verification_url);
+	msnet_buf_add(buf, "</a> on any device, enter the code</p>"
+		      "<p style=\"font-size:2rem;letter-spacing:.15em\"><b>");
+	html_text(buf, end->user_code);
+	msnet_buf_add(buf, "</b></p><p>and sign in as <b>");
+	html_text(buf, end->address);
+	msnet_buf_add(buf, "</b>. Enter it nowhere else.</p><p>You may leave "
+		      "this page open: it goes on by itself.</p>");
+}
+
 void oauthd_page_result(struct oauthd_page *page_r,
 			const struct oauthd_link_end *end, unsigned int round)
 {
@@ -143,6 +181,10 @@ void oauthd_page_result(struct oauthd_page *page_r,
 		html_paragraph(&buf, "It was used before, has expired or was "
 			       "copied incompletely. Ask the administrator of "
 			       "this mail server for a new one.");
+		break;
+	case OAUTHD_LINK_WAITS_FOR_CODE:
+		status = 200;
+		page_device(&buf, end);
 		break;
 	case OAUTHD_LINK_NO_REGISTRATION:
 		status = 500;

@@ -315,13 +315,14 @@ static int registration_set_scope(struct oauthd_registration *reg,
 	return 0;
 }
 
-int oauthd_registration_resolve(struct oauthd_registration *reg,
+int oauthd_registration_prepare(struct oauthd_registration *reg,
 				const struct oauthd_registration *standard,
 				char **error_r)
 {
 	const struct cloud *cloud;
-	const char *what = registration_inherit(reg, standard, &cloud);
+	const char *what;
 
+	what = registration_inherit(reg, standard, &cloud);
 	if (what != NULL) {
 		*error_r = registration_error(reg, "cloud", what);
 		return -1;

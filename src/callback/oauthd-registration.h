@@ -39,12 +39,12 @@ struct oauthd_registration {
 };
 
 /* What is not set is taken from the cloud, from the default registration (NULL if
-   this is it), or has its usual value. Returns 0, or -1 and one heap line. */
-int oauthd_registration_resolve(struct oauthd_registration *reg,
+   this is it), or has its usual value. Reads no file. Returns 0, or -1 and one heap
+   line. */
+int oauthd_registration_prepare(struct oauthd_registration *reg,
 				const struct oauthd_registration *standard,
 				char **error_r);
-/* Reads the secrets and checks the whole. optional: it may have no client_id.
-   Returns 0, or -1 and one heap line. */
+/* Then: reads the secrets. optional: it may have no client_id. */
 int oauthd_registration_finish(struct oauthd_registration *reg, bool optional,
 			       char **error_r);
 /* Read client id and secrets again from their files. On failure it is as it

@@ -11,6 +11,7 @@
 
 struct msnet_transport;
 struct oauthd_admin;
+struct oauthd_devices;
 struct oauthd_links;
 struct oauthd_metrics;
 
@@ -27,11 +28,12 @@ struct oauthd {
 	struct mstoken_store *store;
 	struct mstoken_refresher *refresher;
 	struct oauthd_links *links;
+	struct oauthd_devices *devices;
 	struct oauthd_metrics *metrics;
+	struct oauthd_admin *admin;
 	/* of the main thread, see oauthd-expiry.h */
 	unsigned int expiry_stage;
 	int64_t expiry_warned;
-	struct oauthd_admin *admin;
 };
 
 /* How long the login host and Graph may take. */

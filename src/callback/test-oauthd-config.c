@@ -74,6 +74,8 @@ static void test_bad(void)
 		{ GOOD "invitation_lifetime = 5\n", "seconds" },
 		{ GOOD "features = read calendar\n", "features" },
 		{ GOOD "callback_path = x\n", "start with /" },
+		{ GOOD "admin_path = x\n", "start with /" },
+		{ GOOD "self_service = yes\n", "allowed_domains" },
 		{ GOOD "cloud = mars\n", "usgov-dod" },
 		{ GOOD "client_secret_expires = soon\n", "2027-12-31" },
 		{ GOOD "client_secret_next_file = /nonexistent/x\n",
@@ -97,8 +99,6 @@ static void test_bad(void)
 		  "[registration b]\nclient_id = y\n"
 		  "domains = y.example, X.example\n",
 		  "X.example is in [registration a] and in [registration b]" },
-		{ GOOD "admin_path = x\n", "start with /" },
-		{ GOOD "self_service = yes\n", "allowed_domains" },
 		{ GOOD "client_secret_file = /nonexistent/x\n",
 		  "client_secret_file" },
 		{ GOOD "client_certificate_file = /nonexistent/x\n",

@@ -31,7 +31,9 @@ enum broker_status {
 	/* the daemon does not talk to this uid */
 	BROKER_FORBIDDEN,
 	/* no daemon at the socket, or it answered nonsense */
-	BROKER_UNAVAILABLE
+	BROKER_UNAVAILABLE,
+	/* a code must be entered on another device: ask again */
+	BROKER_PENDING
 };
 
 /* Free with broker_answer_deinit(), which wipes token and password. */
@@ -44,6 +46,8 @@ struct broker_answer {
 	char *message;
 	/* page where the user can mend it, or NULL */
 	char *url;
+	/* to be entered at url, when BROKER_PENDING */
+	char *user_code;
 };
 
 /* Ask for an access token. Blocks, at most timeout_msecs. rejected_token is

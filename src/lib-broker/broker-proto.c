@@ -21,6 +21,7 @@ static const struct {
 	{ BROKER_UNREACHABLE, "unreachable" },
 	{ BROKER_FORBIDDEN, "forbidden" },
 	{ BROKER_UNAVAILABLE, "error" },
+	{ BROKER_PENDING, "pending" },
 };
 #define BROKER_STATUS_COUNT \
 	(sizeof(broker_statuses) / sizeof(broker_statuses[0]))
@@ -163,6 +164,7 @@ int broker_answer_parse(const char *line, size_t size,
 	answer_r->password = broker_get_string(obj, "password");
 	answer_r->message = broker_get_string(obj, "message");
 	answer_r->url = broker_get_string(obj, "url");
+	answer_r->user_code = broker_get_string(obj, "user_code");
 	if (json_object_object_get_ex(obj, "expires_in", &value))
 		expires = json_object_get_int64(value);
 	answer_r->expires_in = expires < 0 ? 0 :
@@ -184,6 +186,7 @@ char *broker_answer_format(const struct broker_answer *answer)
 	broker_add_string(obj, "password", answer->password);
 	broker_add_string(obj, "message", answer->message);
 	broker_add_string(obj, "url", answer->url);
+	broker_add_string(obj, "user_code", answer->user_code);
 	return broker_line_format(obj);
 }
 
@@ -193,6 +196,7 @@ void broker_answer_deinit(struct broker_answer *answer)
 	msnet_secret_free(&answer->password);
 	free(answer->message);
 	free(answer->url);
+	free(answer->user_code);
 	memset(answer, 0, sizeof(*answer));
 }
 

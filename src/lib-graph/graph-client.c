@@ -35,6 +35,7 @@ struct graph_call {
 	int64_t queued, not_before, deadline, started;	/* monotonic msecs */
 	unsigned int attempt;
 	bool token_renewed;
+	char *sent_token;		/* with the last attempt */
 	char *claims;			/* that a 401 wanted */
 	/* what stopped it last */
 	struct graph_failure last;
@@ -51,7 +52,6 @@ struct graph_client {
 	int64_t deadline;
 	enum graph_priority priority;
 	unsigned int request_count;
-	char *rejected_token;
 	enum graph_expand_mode expand_mode;
 	bool no_batch, no_chains;
 	struct graph_ahead *ahead;
@@ -210,6 +210,7 @@ static void call_free(struct graph_call *call)
 	free(call->body);
 	free(call->content_range);
 	free(call->claims);
+	msnet_secret_free(&call->sent_token);
 	free(call);
 }
 
@@ -416,14 +417,14 @@ static bool call_send(struct graph_call *call)
 		memset(&call->last, 0, sizeof(call->last));
 		if (client->set.get_token(client->set.context,
 				call->token_renewed ?
-				client->rejected_token : NULL,
+				call->sent_token : NULL,
 				call->claims, &token, &call->last) < 0) {
 			call_finish(call, &call->last, NULL);
 			return false;
 		}
-		if (call->attempt == 0 || call->token_renewed) {
-			msnet_secret_free(&client->rejected_token);
-			client->rejected_token = msnet_strdup(token);
+		if (!call->token_renewed) {
+			msnet_secret_free(&call->sent_token);
+			call->sent_token = msnet_strdup(token);
 		}
 	}
 	if (call->spec.sink_fd > 0 &&
@@ -661,7 +662,6 @@ void graph_client_destroy(struct graph_client **_client)
 	graph_delta_ahead_forget(client);
 	graph_slots_destroy(&client->slots);
 	graph_budget_destroy(&client->budget);
-	msnet_secret_free(&client->rejected_token);
 	free(client->base_url);
 	free(client->mailbox_path);
 	free(client->shared_dir);

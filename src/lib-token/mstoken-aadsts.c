@@ -169,7 +169,10 @@ static const struct mstoken_aadsts table[] = {
 	{ 530036, BLOCKED, ADMIN, "a policy forbids signing in by device code",
 	  "link the account by the link in a browser, or have an "
 	  "administrator exempt this application" },
-	{ 650052, CONFIG, ADMIN, APP, APP_R },
+	{ 650052, CONFIG, ADMIN,
+	  "the organisation has not subscribed to the service that is asked for",
+	  "an administrator must enable Exchange Online and Microsoft Graph for "
+	  "the organisation" },
 	{ 650056, CONFIG, OPERATOR, APP, APP_R },
 	{ 650057, CONFIG, OPERATOR, APP, APP_R },
 	{ 700005, CONFIG, OPERATOR, "the code was redeemed at another tenant",

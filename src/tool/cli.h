@@ -14,7 +14,7 @@ struct oauthd_config;
 struct cli {
 	const char *socket_path;
 	const char *address;		/* NULL if none was given */
-	bool wait, revoke, json;
+	bool wait, revoke, device, json;
 	/* NULL if none was read, and why */
 	const struct oauthd_config *config;
 	const char *config_error;

@@ -3,6 +3,7 @@
 
 #include "cli.h"
 #include "oauthd-config.h"
+#include "oauthd-registration.h"
 #include "probe-net.h"
 #include "probe-report.h"
 #include "probe-token.h"
@@ -27,9 +28,8 @@
 
 struct probe {
 	const struct cli *cli;
-	const struct oauthd_config *config;
-	/* of config, that of the account */
-	const struct oauthd_registration *reg;
+	/* NULL without a configuration */
+	const struct oauthd_registration *config;
 	struct probe_report report;
 	struct msnet_transport *transport;
 	char *token;
@@ -118,7 +118,7 @@ probe_login_answer(struct probe *probe, const struct msnet_response *resp)
 
 	if (resp->status == 200 && endpoint != NULL)
 		probe_ok(&probe->report, step, "tenant %s is known",
-			 probe->reg->tenant);
+			 probe->config->tenant);
 	else if (code != 0)
 		probe_fail(&probe->report, step, mstoken_aadsts_find(NULL,
 			   code)->remedy, "AADSTS%u: %s", code,
@@ -127,17 +127,17 @@ probe_login_answer(struct probe *probe, const struct msnet_response *resp)
 		probe_fail(&probe->report, step, "check login_url and tenant; "
 			   "a proxy may answer in the login host's place",
 			   "status %d and no description of the tenant %s",
-			   resp->status, probe->reg->tenant);
+			   resp->status, probe->config->tenant);
 	json_object_put(obj);
 }
 
 static void probe_login_host(struct probe *probe)
 {
-	const struct oauthd_registration *reg = probe->reg;
+	const struct oauthd_registration *config = probe->config;
 	struct msnet_response *resp;
 	struct msnet_buf path = { 0 };
 
-	if (!probe_net(&probe->report, "login host", reg->login_url)) {
+	if (!probe_net(&probe->report, "login host", config->login_url)) {
 		probe_skip(&probe->report, "login host TLS",
 			   "the host is not reached");
 		probe_skip(&probe->report, "login host configuration",
@@ -145,9 +145,9 @@ static void probe_login_host(struct probe *probe)
 		return;
 	}
 	msnet_buf_add(&path, "/");
-	msnet_buf_add_escaped(&path, reg->tenant);
+	msnet_buf_add_escaped(&path, config->tenant);
 	msnet_buf_add(&path, "/v2.0/.well-known/openid-configuration");
-	resp = probe_get(probe, reg->login_url, path.data);
+	resp = probe_get(probe, config->login_url, path.data);
 	if (probe_tls(probe, "login host", resp))
 		probe_login_answer(probe, resp);
 	else
@@ -177,6 +177,7 @@ static const char *broker_remedy(enum broker_status status)
 			"its configuration is the socket";
 	case BROKER_UNREACHABLE:
 		return "see the steps of the login host";
+	case BROKER_PENDING:
 	case BROKER_BLOCKED:
 	case BROKER_OK:
 		break;
@@ -218,14 +219,14 @@ static void probe_token(struct probe *probe)
 static void probe_token_contents(struct probe *probe)
 {
 	static const char step[] = "token contents";
-	const struct oauthd_registration *reg = probe->reg;
+	const struct oauthd_registration *config = probe->config;
 	const char *remedy;
 	char text[512];
 
 	if (probe->token == NULL)
 		probe_skip(&probe->report, step, "there is no token");
-	else if (probe_token_check(probe->token, reg->graph_url,
-				   reg->tenant, reg->scope,
+	else if (probe_token_check(probe->token, config->graph_url,
+				   config->tenant, config->scope,
 				   (int64_t)time(NULL), text, sizeof(text),
 				   &remedy) < 0)
 		probe_fail(&probe->report, step, remedy, "%s", text);
@@ -261,27 +262,16 @@ static const char *graph_remedy(enum graph_error error)
 	}
 }
 
-/* what: of the mailbox. Returns the JSON of a good answer, or NULL after the
-   line. */
+/* Returns the JSON of a good answer, or NULL after the line. */
 static struct json_object *
-probe_graph_step(struct probe *probe, const char *step, const char *what)
+probe_graph_step(struct probe *probe, const char *step, const char *path)
 {
-	struct msnet_buf path = { 0 };
 	struct msnet_response *resp;
 	struct json_object *obj = NULL;
 	struct graph_failure fail;
 	const char *wait;
 
-	msnet_buf_add(&path, "/v1.0/");
-	if (probe->reg->app_only) {
-		msnet_buf_add(&path, "users/");
-		msnet_buf_add_escaped(&path, probe->cli->address);
-	} else {
-		msnet_buf_add(&path, "me");
-	}
-	msnet_buf_add(&path, what);
-	resp = probe_get(probe, probe->reg->graph_url, path.data);
-	msnet_buf_free(&path);
+	resp = probe_get(probe, probe->config->graph_url, path);
 	if (resp->status != 0)
 		probe->answers++;
 	wait = msnet_response_header(resp, "Retry-After");
@@ -335,7 +325,7 @@ static void probe_account(struct probe *probe)
 {
 	static const char step[] = "Graph account";
 	struct json_object *obj = probe_graph_step(probe, step,
-		"?$select=id,userPrincipalName,mail,proxyAddresses");
+		"/v1.0/me?$select=id,userPrincipalName,mail,proxyAddresses");
 	const char *name = obj == NULL ? NULL :
 		graph_json_string(obj, "userPrincipalName");
 
@@ -356,7 +346,7 @@ static void probe_folders(struct probe *probe)
 {
 	static const char step[] = "Graph folders";
 	struct json_object *obj = probe_graph_step(probe, step,
-		"/mailFolders?$top=100&$select=id,totalItemCount");
+		"/v1.0/me/mailFolders?$top=100&$select=id,totalItemCount");
 	unsigned int count = 0;
 
 	if (obj == NULL)
@@ -374,7 +364,7 @@ static void probe_message(struct probe *probe)
 {
 	static const char step[] = "Graph message header";
 	struct json_object *obj = probe_graph_step(probe, step,
-		"/mailFolders/inbox/messages?$top=1"
+		"/v1.0/me/mailFolders/inbox/messages?$top=1"
 		"&$select=id,receivedDateTime,internetMessageHeaders");
 	struct json_object *list;
 	unsigned int count = 0, headers = 0;
@@ -407,13 +397,13 @@ static void probe_graph(struct probe *probe)
 	bool reached;
 	size_t i;
 
-	reached = probe_net(&probe->report, "Graph", probe->reg->graph_url);
+	reached = probe_net(&probe->report, "Graph", probe->config->graph_url);
 	if (reached) {
 		char *token = probe->token;
 
 		/* nobody gets the token before TLS is known to be good */
 		probe->token = NULL;
-		resp = probe_get(probe, probe->reg->graph_url, "/v1.0/");
+		resp = probe_get(probe, probe->config->graph_url, "/v1.0/");
 		probe->token = token;
 		reached = probe_tls(probe, "Graph", resp);
 		msnet_response_free(&resp);
@@ -443,7 +433,7 @@ static void probe_graph(struct probe *probe)
 
 int cmd_probe(const struct cli *cli)
 {
-	struct probe probe = { .cli = cli, .config = cli->config };
+	struct probe probe = { .cli = cli };
 	struct msnet_tls_settings tls = {
 		.user_agent = "msgraphctl/" MSGRAPH_VERSION,
 	};
@@ -457,14 +447,19 @@ int cmd_probe(const struct cli *cli)
 		probe_skip(&probe.report, "configuration", "%s is not there, "
 			   "so only the daemon is asked: name it with -c",
 			   OAUTHD_DEFAULT_CONFIG);
-	else
-		probe_ok(&probe.report, "configuration", "can be used");
+	else {
+		probe.config = oauthd_config_registration_for(cli->config,
+							      cli->address);
+		if (probe.config == NULL)
+			probe_fail(&probe.report, "configuration",
+				   "add its domain to a [registration NAME]",
+				   "no app registration serves %s",
+				   cli->address);
+		else
+			probe_ok(&probe.report, "configuration", "can be used");
+	}
 	if (probe.config != NULL) {
-		probe.reg = oauthd_config_registration_for(probe.config, cli->address);
-		/* its client_id may be in a file that only the daemon reads */
-		if (probe.reg == NULL)
-			probe.reg = &probe.config->registrations[0];
-		tls.ca_file = probe.config->ca_file;
+		tls.ca_file = cli->config->ca_file;
 		probe.transport = msnet_poll_transport_create(&tls);
 		probe_login_host(&probe);
 	}

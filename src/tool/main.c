@@ -49,6 +49,7 @@ static void usage(FILE *out)
 {
 	fprintf(out, "usage: msgraphctl [-c FILE | --socket PATH] COMMAND\n"
 		"  link ADDRESS [--wait]  print a link that links the account\n"
+		"  link ADDRESS --device  show a code for another device, and wait\n"
 		"  status [ADDRESS]       state of one or all accounts\n"
 		"  probe ADDRESS [--json] check everything up to reading a message\n"
 		"  password ADDRESS [--revoke]\n"
@@ -80,6 +81,7 @@ int main(int argc, char *argv[])
 		{ "config", required_argument, NULL, 'c' },
 		{ "socket", required_argument, NULL, 's' },
 		{ "wait", no_argument, NULL, 'w' },
+		{ "device", no_argument, NULL, 'd' },
 		{ "revoke", no_argument, NULL, 'r' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
@@ -101,6 +103,9 @@ int main(int argc, char *argv[])
 			break;
 		case 's':
 			socket_path = optarg;
+			break;
+		case 'd':
+			cli.device = true;
 			break;
 		case 'w':
 			cli.wait = true;

@@ -284,7 +284,7 @@ def test_certificate_expiry(rig):
         "client_secret_file.*", "client_certificate_file = " +
         rig.file("client.pem"), text))
     days = samples(rig)["msgraph_oauthd_credential_expiry_days",
-                        ("kind", "certificate")]
+                        ("kind", "certificate"), ("registration", "")]
     assert 19.9 < days <= 20
     rig.stop("oauthd")
     start(rig)

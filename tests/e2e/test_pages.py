@@ -292,3 +292,14 @@ def test_self_service(rig, chromium):
     sign_in(chromium, ALICE)
     chromium.wait(lambda: heading(chromium) == "The account is linked")
     start(rig)
+
+
+def test_device(rig, chromium, invitation):
+    """The code is entered elsewhere; the page goes on by itself."""
+    chromium.open(invitation)
+    chromium.click("form:has(input[name=device]) button")
+    chromium.wait(lambda: heading(chromium) == "Sign in on another device")
+    code = chromium.run("return document.querySelector('p[style] b').innerText")
+    seen(chromium, "device")
+    rig.sim("device", user_code=code, user=ALICE, decision="accept")
+    chromium.wait(lambda: heading(chromium) == "The account is linked", 40)

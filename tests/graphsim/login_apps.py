@@ -49,7 +49,8 @@ class AppLogin(ConsentLogin):
     def _grant_of_type(self, grant, form, tenant):
         if grant == "client_credentials":
             return self._app_only(form, tenant)
-        if grant == DEVICE_GRANT:
+        # the short name is what msal-node sends, and the service takes it
+        if grant in (DEVICE_GRANT, "device_code"):
             return self._device(form)
         return super()._grant_of_type(grant, form, tenant)
 
@@ -82,7 +83,7 @@ class AppLogin(ConsentLogin):
         if not form.get("scope"):
             raise LoginError("invalid_request", 900144, "The request body "
                              "must contain the parameter 'scope'.")
-        code = "D" + secrets.token_urlsafe(120)
+        code = "D" + self.marker + secrets.token_urlsafe(120)
         user_code = "".join(secrets.choice(USER_CODE) for _ in range(9))
         now = self.sim.now()
         self.devices[code] = {

@@ -5,12 +5,16 @@ dovecot-imapd libcurl4-openssl-dev libjson-c-dev libmicrohttpd-dev \
 libsqlite3-dev libpq-dev libcrypt-dev libsystemd-dev libssl-dev"
 PACKAGES_SIM="python3 python3-aiohttp python3-cryptography"
 PACKAGES_TEST="chromium chromium-driver systemd python3-prometheus-client \
-postgresql dovecot-sqlite dovecot-pgsql dovecot-pop3d dovecot-lmtpd python3-pytest python3-msal valgrind \
-isync offlineimap3 neomutt getmail6 curl xz-utils"
+postgresql dovecot-sqlite dovecot-pgsql dovecot-pop3d dovecot-lmtpd \
+python3-pytest python3-msal valgrind isync offlineimap3 neomutt getmail6 curl \
+xz-utils"
 # not in every release of Debian: its c-client has left with PHP 8.4
 PACKAGES_PHP="php-cli php-imap"
 PACKAGES_LINT="clang clang-tidy cppcheck mandoc"
 PACKAGES_DEB="build-essential debhelper lintian"
+# for the judge @azure/msal-node; Node.js from elsewhere will do
+PACKAGES_NODE=
+command -v npm >/dev/null 2>&1 || PACKAGES_NODE=npm
 
 # packages_missing NAME...: those that are not installed
 packages_missing() {
