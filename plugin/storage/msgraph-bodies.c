@@ -5,7 +5,8 @@
      xx/<sha256>.own    bytes appended by us: pinned
      xx/<sha256>.was    symlink to "<digest>": the digest of a copy that was
                         evicted, to tell whether a new copy is the same
-     tmp/<random>       not yet whole */
+     tmp/<random>       not yet whole
+     tmp/<sha256>       a download, locked by the process that does it */
 
 #include "lib.h"
 #include "array.h"
@@ -19,6 +20,7 @@
 #include <time.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -134,34 +136,78 @@ bool msgraph_bodies_size(struct msgraph_bodies *bodies, const char *id,
 	return TRUE;
 }
 
+/* Open below tmp/, which is made if it is missing. */
+static int body_open_temp(struct msgraph_bodies *bodies, const char *name,
+			  int flags, const char **path_r, const char **error_r)
+{
+	const char *dir = t_strconcat(bodies->dir, "/tmp", NULL);
+	int fd;
+
+	*path_r = t_strconcat(dir, "/", name, NULL);
+	fd = open(*path_r, O_RDWR | O_CREAT | O_CLOEXEC | flags,
+		  BODY_FILE_MODE);
+	if (fd == -1 && errno == ENOENT) {
+		if (mkdir_parents(dir, BODY_DIR_MODE) < 0 && errno != EEXIST) {
+			*error_r = t_strdup_printf("mkdir(%s) failed: %m", dir);
+			return -1;
+		}
+		fd = open(*path_r, O_RDWR | O_CREAT | O_CLOEXEC | flags,
+			  BODY_FILE_MODE);
+	}
+	if (fd == -1)
+		*error_r = t_strdup_printf("open(%s) failed: %m", *path_r);
+	return fd;
+}
+
 int msgraph_bodies_temp(struct msgraph_bodies *bodies, int *fd_r,
 			char **path_r, const char **error_r)
 {
 	unsigned char random[12];
 	const char *path;
-	int fd;
 
 	random_fill(random, sizeof(random));
-	path = t_strconcat(bodies->dir, "/tmp/",
-			   binary_to_hex(random, sizeof(random)), NULL);
-	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, BODY_FILE_MODE);
-	if (fd == -1 && errno == ENOENT) {
-		const char *dir = t_strconcat(bodies->dir, "/tmp", NULL);
+	*fd_r = body_open_temp(bodies, binary_to_hex(random, sizeof(random)),
+			       O_EXCL, &path, error_r);
+	if (*fd_r == -1)
+		return -1;
+	*path_r = i_strdup(path);
+	return 0;
+}
 
-		if (mkdir_parents(dir, BODY_DIR_MODE) < 0 && errno != EEXIST) {
-			*error_r = t_strdup_printf("mkdir(%s) failed: %m", dir);
+int msgraph_bodies_claim(struct msgraph_bodies *bodies, const char *id,
+			 int *fd_r, char **path_r, uoff_t *got_r,
+			 const char **error_r)
+{
+	const char *name = strrchr(body_path(bodies, id, ""), '/') + 1;
+	const char *path;
+	struct stat st, now;
+	int fd;
+
+	for (;;) {
+		fd = body_open_temp(bodies, name, 0, &path, error_r);
+		if (fd == -1)
+			return -1;
+		if (fstat(fd, &st) < 0) {
+			*error_r = t_strdup_printf("fstat(%s) failed: %m",
+						   path);
+			i_close_fd(&fd);
 			return -1;
 		}
-		fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
-			  BODY_FILE_MODE);
-	}
-	if (fd == -1) {
-		*error_r = t_strdup_printf("open(%s) failed: %m", path);
-		return -1;
+		if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+			*got_r = st.st_size;
+			i_close_fd(&fd);
+			return 0;
+		}
+		/* it may have become a body before we had the lock: then it
+		   must not be written to */
+		if (stat(path, &now) == 0 && now.st_ino == st.st_ino &&
+		    now.st_dev == st.st_dev)
+			break;
+		i_close_fd(&fd);
 	}
 	*fd_r = fd;
 	*path_r = i_strdup(path);
-	return 0;
+	return 1;
 }
 
 void msgraph_bodies_drop_temp(char **temp_path)

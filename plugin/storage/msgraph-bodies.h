@@ -24,6 +24,13 @@ bool msgraph_bodies_size(struct msgraph_bodies *bodies, const char *id,
    heap: free it with i_free after put/drop. */
 int msgraph_bodies_temp(struct msgraph_bodies *bodies, int *fd_r,
 			char **path_r, const char **error_r);
+/* The same for a download, which one process at a time does: returns 0 when
+   another one is at it; *got_r then tells how many bytes it has. A process that
+   dies leaves it to the next. The claim ends when the descriptor is closed,
+   which is to be after put or drop. */
+int msgraph_bodies_claim(struct msgraph_bodies *bodies, const char *id,
+			 int *fd_r, char **path_r, uoff_t *got_r,
+			 const char **error_r);
 /* Give the temporary file its name. If another process was first, its copy
    stays and ours goes (except pinned, which wins). fd stays open with the
    caller, who reads on from it only after asking msgraph_bodies_open().

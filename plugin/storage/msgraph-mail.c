@@ -21,6 +21,10 @@
 /* Mails that a search may look ahead for prefetching. Four transfers run at a
    time; the rest keeps them busy. */
 #define MSGRAPH_PREFETCH_COUNT 8
+/* looking whether another process has got a message that we want, too; when
+   nothing came for so long, we ask for ourselves */
+#define MSGRAPH_OTHER_POLL_MSECS 20
+#define MSGRAPH_OTHER_IDLE_MSECS 3000
 
 struct msgraph_mail {
 	struct index_mail imail;
@@ -123,23 +127,33 @@ msgraph_mail_fetched(void *context, const struct graph_failure *failure,
 	mail->fetch_done = TRUE;
 }
 
-static int msgraph_mail_fetch_start(struct msgraph_mail *mail, const char *id)
+/* shared: unless another process is at it already. Returns 1 when the download
+   has been queued, 0 = another process is at it, -1 with the error set. */
+static int msgraph_mail_fetch_start(struct msgraph_mail *mail, const char *id,
+				    bool shared, uoff_t *got_r)
 {
 	struct mail *_mail = &mail->imail.mail.mail;
 	struct msgraph_account *account = msgraph_mail_account(_mail);
 	const char *error;
+	int ret;
 
 	i_assert(mail->fetch_id == NULL);
-	if (msgraph_bodies_temp(account->bodies, &mail->fetch_fd,
-				&mail->fetch_path, &error) < 0) {
+	ret = shared ?
+		msgraph_bodies_claim(account->bodies, id, &mail->fetch_fd,
+				     &mail->fetch_path, got_r, &error) :
+		msgraph_bodies_temp(account->bodies, &mail->fetch_fd,
+				    &mail->fetch_path, &error);
+	if (ret < 0) {
 		mail_set_critical(_mail, "msgraph: %s", error);
 		return -1;
 	}
+	if (shared && ret == 0)
+		return 0;
 	mail->fetch_id = i_strdup(id);
 	mail->fetch = graph_mime_start(account->client, id, mail->fetch_fd,
 				       account->fetching++ > 0,
 				       msgraph_mail_fetched, mail);
-	return 0;
+	return 1;
 }
 
 /* The bytes changed since an evicted copy was measured: forget what Dovecot
@@ -180,7 +194,7 @@ static int msgraph_mail_fetch_finish(struct msgraph_mail *mail, uoff_t *size_r)
 	struct msgraph_account *account = msgraph_mail_account(_mail);
 	const char *error;
 	bool differs;
-	int fd, ret;
+	int fd = -1, ret;
 
 	if (!mail->fetch_done)
 		account->transport->v->run(account->transport,
@@ -202,7 +216,6 @@ static int msgraph_mail_fetch_finish(struct msgraph_mail *mail, uoff_t *size_r)
 	}
 	if (ret < 0) {
 		mail_set_critical(_mail, "msgraph: %s", error);
-		fd = -1;
 	} else if (ret == 0) {
 		/* evicted at once: larger than the whole cache */
 		fd = mail->fetch_fd;
@@ -218,6 +231,8 @@ static int msgraph_mail_open_body(struct msgraph_mail *mail, uoff_t *size_r)
 {
 	struct mail *_mail = &mail->imail.mail.mail;
 	struct msgraph_account *account = msgraph_mail_account(_mail);
+	unsigned int idle = 0;
+	uoff_t got = 0, old_got = 0;
 	const char *id, *error;
 	int fd, ret;
 
@@ -225,15 +240,27 @@ static int msgraph_mail_open_body(struct msgraph_mail *mail, uoff_t *size_r)
 		return msgraph_mail_fetch_finish(mail, size_r);
 	if (msgraph_mail_get_id(_mail, &id) < 0)
 		return -1;
-	ret = msgraph_bodies_open(account->bodies, id, &fd, size_r, &error);
-	if (ret > 0)
-		return fd;
-	if (ret < 0) {
-		mail_set_critical(_mail, "msgraph: %s", error);
-		return -1;
-	}
 	graph_client_set_deadline(account->client, 0);
-	if (msgraph_mail_fetch_start(mail, id) < 0)
+	do {
+		ret = msgraph_bodies_open(account->bodies, id, &fd, size_r,
+					  &error);
+		if (ret > 0)
+			return fd;
+		if (ret < 0) {
+			mail_set_critical(_mail, "msgraph: %s", error);
+			return -1;
+		}
+		ret = msgraph_mail_fetch_start(mail, id, TRUE, &got);
+		/* another process's download is waited for as long as it gets
+		   on */
+		idle = got == old_got ? idle + MSGRAPH_OTHER_POLL_MSECS : 0;
+		old_got = got;
+	} while (ret == 0 && idle < MSGRAPH_OTHER_IDLE_MSECS &&
+		 graph_client_pause(account->client,
+				    MSGRAPH_OTHER_POLL_MSECS));
+	if (ret == 0)
+		ret = msgraph_mail_fetch_start(mail, id, FALSE, &got);
+	if (ret < 0)
 		return -1;
 	return msgraph_mail_fetch_finish(mail, size_r);
 }
@@ -311,7 +338,7 @@ static bool msgraph_mail_prefetch(struct mail *_mail)
 	    msgraph_bodies_size(account->bodies, id, &size))
 		return TRUE;
 	graph_client_set_deadline(account->client, 0);
-	if (msgraph_mail_fetch_start(mail, id) < 0)
+	if (msgraph_mail_fetch_start(mail, id, TRUE, &size) <= 0)
 		return TRUE;
 	data->prefetch_sent = TRUE;
 	return FALSE;

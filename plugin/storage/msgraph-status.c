@@ -13,7 +13,7 @@
 
 /* the next STATUS of one command, or of a client that sends one after the
    other, comes within that; and a row of them ends after so long */
-#define STATUS_GAP_MSECS 100
+#define STATUS_GAP_MSECS 300
 #define STATUS_SWEEP_MAX_MSECS 5000
 /* folders that were never read are read ahead up to so many messages */
 #define STATUS_FIRST_ROWS_MAX 1000

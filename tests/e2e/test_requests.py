@@ -1,5 +1,7 @@
 """What the commands cost in requests (docs: the budget), and manners."""
 
+import os
+import signal
 import threading
 import time
 
@@ -7,6 +9,7 @@ import pytest
 
 from imaptools import MESSAGE, by_uid, command, ok
 from rig import Rig
+from test_kill import imap_pids
 
 COUNT = 100
 
@@ -84,6 +87,35 @@ def test_batches_go_side_by_side(rig, imap):
     assert len(sent) == 5
     assert max(stats["max_in_flight"].values()) == 4
     assert stats["throttled"] == 0
+
+
+def test_a_message_is_downloaded_once(rig):
+    """Also when two sessions want it at the same time, and in pieces."""
+    rig.sim("folder", op="create", path="Once")
+    rig.sim("deliver", folder="Once", count=6)
+    time.sleep(1.1)                   # a LIST holds for so long
+    conns, got = [rig.imap() for _ in range(3)], {}
+    for conn in conns:
+        ok(conn.select("Once"))
+    rig.sim("settings", latency=300)
+    rig.sim("log/clear")
+
+    def fetch(n):
+        got[n] = by_uid(conns[n], "BODY.PEEK[]<0.100>") if n else \
+            by_uid(conns[n], "BODY.PEEK[]")
+
+    threads = [threading.Thread(target=fetch, args=(n,)) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rig.sim("settings", latency=0)
+    values = [e["path"] for e in rig.requests()
+              if e["path"].endswith("$value")]
+    assert len(values) == 6 and len(set(values)) == 6
+    assert got[1] == got[2] == {k: v[:100] for k, v in got[0].items()}
+    for conn in conns:
+        conn.logout()
 
 
 def test_one_is_kept_for_who_waits(rig, imap):
@@ -164,3 +196,35 @@ def test_four_in_flight(rig):
     assert max(stats["max_in_flight"].values()) == 4
     assert stats["throttled"] == 0
     assert len(rig.messages(folder="Busy")) == 45
+
+
+def test_a_download_that_was_cut_is_left_to_others(rig):
+    """The last test here: the service goes on with what the killed session has
+    asked for, so one more than four may be in flight."""
+    rig.sim("folder", op="create", path="Left")
+    rig.sim("deliver", folder="Left", count=1)
+    time.sleep(1.1)
+    first, second = rig.imap(), rig.imap()
+    for conn in (first, second):
+        ok(conn.select("Left"))
+    pids = imap_pids(rig)
+    rig.sim("fault", delay=5, path="[$]value")
+
+    def fetch():
+        try:
+            first.fetch("1", "(BODY.PEEK[])")
+        except Exception:
+            pass
+
+    thread = threading.Thread(target=fetch)
+    thread.start()
+    time.sleep(0.5)
+    holder = [pid for pid in pids if any(
+        os.readlink(f"/proc/{pid}/fd/{fd}").find("/bodies/tmp/") > 0
+        for fd in os.listdir(f"/proc/{pid}/fd"))]
+    assert len(holder) == 1
+    os.kill(holder[0], signal.SIGKILL)
+    thread.join()
+    assert len(by_uid(second, "BODY.PEEK[]")) == 1
+    second.logout()
+    assert all("killed with signal 9" in line for line in rig.log_errors())
