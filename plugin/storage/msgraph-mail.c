@@ -461,6 +461,17 @@ static int msgraph_mail_get_save_date(struct mail *_mail, time_t *date_r)
 	return msgraph_mail_get_received_date(_mail, date_r) < 0 ? -1 : 0;
 }
 
+/* \Draft is Graph's to decide. */
+static void
+msgraph_mail_update_flags(struct mail *_mail, enum modify_type modify_type,
+			  enum mail_flags flags)
+{
+	flags &= ENUM_NEGATE(MAIL_DRAFT);
+	if (modify_type == MODIFY_REPLACE)
+		flags |= mail_get_flags(_mail) & MAIL_DRAFT;
+	index_mail_update_flags(_mail, modify_type, flags);
+}
+
 static int
 msgraph_mail_get_special(struct mail *_mail, enum mail_fetch_field field,
 			 const char **value_r)
@@ -528,7 +539,7 @@ const struct mail_vfuncs msgraph_mail_vfuncs = {
 	.get_binary_stream = index_mail_get_binary_stream,
 	.get_special = msgraph_mail_get_special,
 	.get_backend_mail = index_mail_get_backend_mail,
-	.update_flags = index_mail_update_flags,
+	.update_flags = msgraph_mail_update_flags,
 	.update_keywords = index_mail_update_keywords,
 	.update_modseq = index_mail_update_modseq,
 	.update_pvt_modseq = index_mail_update_pvt_modseq,

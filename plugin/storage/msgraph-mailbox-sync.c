@@ -122,6 +122,7 @@ msgraph_mailbox_sync_run(struct msgraph_mailbox *mbox,
 		msgraph_notify_pulled(mbox, since);
 		account->outage_logged = FALSE;
 		mbox->failure_told = FALSE;
+		mbox->link_doubtful = FALSE;
 	}
 	return 0;
 }
@@ -168,6 +169,9 @@ msgraph_mailbox_sync(struct msgraph_mailbox *mbox,
 	bool changed;
 
 	i_zero(&result);
+	/* a second time in a row it is the link that is meant */
+	if ((flags & MSGRAPH_SYNC_PULL) != 0 && mbox->link_doubtful)
+		flags |= MSGRAPH_SYNC_FULL;
 	if (msgraph_mailbox_sync_run(mbox, flags, &result) < 0)
 		return -1;
 	if (news_r != NULL)
@@ -189,6 +193,9 @@ msgraph_mailbox_sync(struct msgraph_mailbox *mbox,
 					      &ignored);
 		return -1;
 	}
+	if (result.pull.error == GRAPH_ERROR_FOLDER_GONE ||
+	    result.pull.error == GRAPH_ERROR_NOT_FOUND)
+		mbox->link_doubtful = TRUE;
 	if (!result.synced) {
 		msgraph_error_set_storage(box->storage, &result.pull);
 		return -1;

@@ -30,6 +30,8 @@ struct msgraph_mailbox {
 	struct timeout *to_poll;
 	/* the client has been told why Graph cannot be asked */
 	bool failure_told;
+	/* the delta link was called unknown, though the folder is there */
+	bool link_doubtful;
 };
 
 #define MSGRAPH_STORAGE(s) \

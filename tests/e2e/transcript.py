@@ -71,7 +71,7 @@ def mime(name, box="t"):
 
 class Session:
     def __init__(self, port, user):
-        self.sock = socket.create_connection(("127.0.0.1", port), 60)
+        self.sock = socket.create_connection(("127.0.0.1", port), 30)
         self.buffer, self.inflate, self.deflate = b"", None, None
         self.tag, self.idle = 0, None
         self.line()
@@ -156,7 +156,7 @@ class Session:
             except socket.timeout:
                 break
             finally:
-                self.sock.settimeout(60)
+                self.sock.settimeout(30)
             match = re.search(pattern, heard[-1], re.S)
             if match:
                 return match
