@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import threading
+import time
 
 import pytest
 
@@ -154,6 +155,42 @@ def test_kill(rig, command):
         conn.noop()
         check(rig, command, before, dest_before)
         conn.logout()
+        assert not [line for line in rig.log_errors()
+                    if not re.search(r"killed with signal 9", line)]
+        if not killed:
+            assert number > 0
+            return
+    pytest.fail("the command does not end")
+
+
+def test_kill_rename(rig):
+    """Into another folder under another name: two requests. The folder is
+    never lost, never there twice, and what it holds stays in it; the client
+    can finish the rename."""
+    def places():
+        return [f["path"] for f in rig.sim("state")["folders"]
+                if f["path"] in ("K1/x", "K1/y", "K2/x", "K2/y")]
+
+    for number in range(REQUESTS_MAX):
+        for path in ("K1", "K2", "K1/x"):
+            rig.sim("folder", op="create", path=path)
+        rig.sim("folder", op="empty", path="K1/x")
+        rig.sim("deliver", folder="K1/x", mime=(MESSAGE % 1).decode())
+        time.sleep(1.05)
+        conn = rig.imap()
+        conn.list()
+        killed = run_and_kill(rig, conn,
+                              lambda c: c.rename("K1/x", "K2/y"), number)
+        assert len(places()) == 1, places()
+        time.sleep(1.05)
+        conn = rig.imap()
+        now = places()[0]
+        if now != "K2/y":
+            assert conn.rename(now, "K2/y")[0] == "OK"
+        assert places() == ["K2/y"]
+        assert shown(conn, "K2/y") == ["<1@kill>"]
+        conn.logout()
+        rig.sim("folder", op="delete", path="K2/y")
         assert not [line for line in rig.log_errors()
                     if not re.search(r"killed with signal 9", line)]
         if not killed:
