@@ -190,6 +190,7 @@ static void oauthd_close(struct oauthd *oauthd)
 {
 	oauthd_devices_destroy(&oauthd->devices);
 	oauthd_admin_destroy(&oauthd->admin);
+	oauthd_expiries_free(&oauthd->expiries, oauthd->expiry_count);
 	oauthd_links_destroy(&oauthd->links);
 	mstoken_refresher_destroy(&oauthd->refresher);
 	mstoken_store_close(&oauthd->store);

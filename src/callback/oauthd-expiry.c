@@ -22,6 +22,12 @@ unsigned int oauthd_expiry_stage(int64_t expires, int64_t now)
 		left <= 7 * DAY_SECS ? 2 : left <= 30 * DAY_SECS ? 1 : 0;
 }
 
+bool oauthd_expiry_is_due(unsigned int old_stage, unsigned int stage,
+			  int64_t warned_ago)
+{
+	return stage > old_stage || (stage >= 3 && warned_ago >= DAY_SECS);
+}
+
 struct oauthd_expiry *
 oauthd_expiries_get(struct oauthd *oauthd, unsigned int *count_r)
 {
@@ -87,29 +93,40 @@ static void expiry_warn(const struct oauthd_expiry *expiry)
 		     expiry->registration, "message", message, NULL);
 }
 
+/* What was warned of before is carried over from the list of before. */
+static void expiry_look(struct oauthd_expiry *expiry,
+			const struct oauthd_expiry *old, unsigned int count,
+			int64_t now)
+{
+	unsigned int i, stage = oauthd_expiry_stage(expiry->expires, now);
+
+	for (i = 0; i < count; i++) {
+		if (strcmp(old[i].registration, expiry->registration) == 0 &&
+		    strcmp(old[i].kind, expiry->kind) == 0) {
+			expiry->stage = old[i].stage;
+			expiry->warned = old[i].warned;
+		}
+	}
+	if (oauthd_expiry_is_due(expiry->stage, stage, now - expiry->warned)) {
+		expiry_warn(expiry);
+		expiry->warned = now;
+	}
+	expiry->stage = stage;
+}
+
 void oauthd_expiry_watch(struct oauthd *oauthd)
 {
 	struct oauthd_expiry *list;
-	unsigned int i, count, stage, worst = 0;
-	int64_t now = (int64_t)time(NULL);
+	unsigned int i, count;
 
 	list = oauthd_expiries_get(oauthd, &count);
 	for (i = 0; i < count; i++) {
-		stage = oauthd_expiry_stage(list[i].expires, now);
-		if (stage > worst)
-			worst = stage;
+		expiry_look(&list[i], oauthd->expiries, oauthd->expiry_count,
+			    (int64_t)time(NULL));
 	}
-	/* at 30, 7 and 1 days, and from then on daily */
-	if (worst != oauthd->expiry_stage ||
-	    (worst >= 3 && now - oauthd->expiry_warned >= DAY_SECS)) {
-		for (i = 0; i < count; i++) {
-			if (oauthd_expiry_stage(list[i].expires, now) > 0)
-				expiry_warn(&list[i]);
-		}
-		oauthd->expiry_stage = worst;
-		oauthd->expiry_warned = now;
-	}
-	oauthd_expiries_free(&list, count);
+	oauthd_expiries_free(&oauthd->expiries, oauthd->expiry_count);
+	oauthd->expiries = list;
+	oauthd->expiry_count = count;
 }
 
 void oauthd_expiry_describe(struct oauthd *oauthd, struct msnet_buf *buf)

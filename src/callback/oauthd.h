@@ -12,6 +12,7 @@
 struct msnet_transport;
 struct oauthd_admin;
 struct oauthd_devices;
+struct oauthd_expiry;
 struct oauthd_links;
 struct oauthd_metrics;
 
@@ -32,8 +33,8 @@ struct oauthd {
 	struct oauthd_metrics *metrics;
 	struct oauthd_admin *admin;
 	/* of the main thread, see oauthd-expiry.h */
-	unsigned int expiry_stage;
-	int64_t expiry_warned;
+	struct oauthd_expiry *expiries;
+	unsigned int expiry_count;
 };
 
 /* How long the login host and Graph may take. */

@@ -241,6 +241,34 @@ static void test_expiry(void)
 	}
 }
 
+static void test_expiry_due(void)
+{
+	static const struct {
+		unsigned int old_stage, stage;
+		int64_t warned_ago;
+		bool due;
+	} tests[] = {
+		{ 0, 0, 1700000000, false }, { 0, 1, 1700000000, true },
+		{ 1, 1, 20 * 86400, false }, { 1, 2, 60, true },
+		{ 2, 2, 5 * 86400, false }, { 2, 3, 60, true },
+		{ 3, 3, 86399, false }, { 3, 3, 86400, true },
+		{ 3, 4, 60, true }, { 4, 4, 86399, false },
+		{ 4, 4, 86400, true },
+		/* there is a new one */
+		{ 4, 0, 86400, false }, { 3, 1, 86400, false },
+	};
+	char name[64];
+	size_t i;
+
+	for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+		snprintf(name, sizeof(name), "%u to %u after %lld",
+			 tests[i].old_stage, tests[i].stage,
+			 (long long)tests[i].warned_ago);
+		T_CHECK_CASE(name, oauthd_expiry_is_due(tests[i].old_stage,
+			tests[i].stage, tests[i].warned_ago) == tests[i].due);
+	}
+}
+
 static void test_lexzur(void)
 {
 	struct oauthd_config config;
@@ -293,6 +321,7 @@ int main(void)
 	test_registrations();
 	test_app_only_and_next();
 	test_expiry();
+	test_expiry_due();
 	test_lexzur();
 	(void)unlink(conf_path);
 	(void)unlink(secret_path);
