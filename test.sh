@@ -52,10 +52,11 @@ step() {
 	fi
 }
 
-# pytest_step NAME DIR: adds pytest's own counts
+# pytest_step NAME DIR [OPTION...]: adds pytest's own counts
 pytest_step() {
 	echo "---- $1"
-	/usr/bin/python3 -m pytest -q -rs -p no:cacheprovider "$2" 2>&1 |
+	shift
+	/usr/bin/python3 -m pytest -q -rs -p no:cacheprovider "$@" 2>&1 |
 		tee "$dir/log" | tail -40
 	local last
 	last=$(grep -E '(passed|failed|error).* in ' "$dir/log" | tail -1)
@@ -175,7 +176,8 @@ if wanted sim; then
 	pytest_step "simulator" tests/graphsim/tests
 fi
 if wanted e2e; then
-	pytest_step "end to end" tests/e2e
+	# they wait more than they work
+	pytest_step "end to end" tests/e2e -n 3 --dist loadfile
 fi
 if wanted dist; then
 	step "make distcheck" make -C "$dir/build/tree" -j"$(nproc)" distcheck \

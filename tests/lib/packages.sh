@@ -6,7 +6,7 @@ libsqlite3-dev libpq-dev libcrypt-dev libsystemd-dev libssl-dev"
 PACKAGES_SIM="python3 python3-aiohttp python3-cryptography"
 PACKAGES_TEST="chromium chromium-driver systemd python3-prometheus-client \
 postgresql dovecot-sqlite dovecot-pgsql dovecot-pop3d dovecot-lmtpd \
-python3-pytest python3-msal valgrind isync offlineimap3 neomutt getmail6 curl \
+python3-pytest python3-pytest-xdist python3-msal valgrind isync offlineimap3 neomutt getmail6 curl \
 xz-utils"
 # not in every release of Debian: its c-client has left with PHP 8.4
 PACKAGES_PHP="php-cli php-imap"
