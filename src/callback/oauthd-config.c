@@ -358,7 +358,9 @@ oauthd_config_registration_for(const struct oauthd_config *config,
 						   at + 1))
 			return &config->registrations[i];
 	}
-	return config->registrations[0].client_id == NULL ? NULL :
+	/* its client_id may be in a file that was not read */
+	return config->registrations[0].client_id == NULL &&
+		config->registrations[0].lexzur_integrations == NULL ? NULL :
 		&config->registrations[0];
 }
 

@@ -108,10 +108,8 @@ static void flow_drop(struct oauthd_devices *devices, struct device_flow *flow)
 static void flow_add(struct oauthd_devices *devices, struct device_flow *flow)
 {
 	struct device_flow **p, *old;
-	unsigned int count = 0;
+	unsigned int count = 1;
 
-	flow->next = devices->flows;
-	devices->flows = flow;
 	for (p = &devices->flows; (old = *p) != NULL; ) {
 		if (!old->busy && (++count > DEVICES_MAX ||
 				   old->expires < monotonic_now())) {
@@ -121,6 +119,8 @@ static void flow_add(struct oauthd_devices *devices, struct device_flow *flow)
 			p = &old->next;
 		}
 	}
+	flow->next = devices->flows;
+	devices->flows = flow;
 }
 
 static void flow_describe(const struct device_flow *flow,

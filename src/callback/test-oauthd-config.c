@@ -217,6 +217,20 @@ static void test_app_only_and_next(void)
 	oauthd_config_deinit(&config);
 }
 
+/* As msgraphctl reads it, which may not read the files that it names. */
+static void test_settings_only(void)
+{
+	struct oauthd_config config;
+	char *error = NULL;
+
+	write_file(conf_path, "public_url = https://mail.example\n"
+		   "lexzur_integrations = /nonexistent/x\n");
+	T_CHECK(oauthd_config_read_settings(conf_path, &config, &error) == 0);
+	T_CHECK(oauthd_config_registration_for(&config, "a@b") ==
+		&config.registrations[0]);
+	oauthd_config_deinit(&config);
+}
+
 static void test_expiry(void)
 {
 	static const struct {
@@ -320,6 +334,7 @@ int main(void)
 	test_bad();
 	test_registrations();
 	test_app_only_and_next();
+	test_settings_only();
 	test_expiry();
 	test_expiry_due();
 	test_lexzur();

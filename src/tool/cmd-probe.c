@@ -458,7 +458,7 @@ int cmd_probe(const struct cli *cli)
 		else
 			probe_ok(&probe.report, "configuration", "can be used");
 	}
-	if (probe.config != NULL) {
+	if (cli->config != NULL && probe.config != NULL) {
 		tls.ca_file = cli->config->ca_file;
 		probe.transport = msnet_poll_transport_create(&tls);
 		probe_login_host(&probe);
