@@ -56,7 +56,7 @@ step() {
 pytest_step() {
 	echo "---- $1"
 	shift
-	/usr/bin/python3 -m pytest -q -rs -p no:cacheprovider "$@" 2>&1 |
+	/usr/bin/python3 -m pytest -q -rsfE -p no:cacheprovider "$@" 2>&1 |
 		tee "$dir/log" | tail -40
 	local last
 	last=$(grep -E '(passed|failed|error).* in ' "$dir/log" | tail -1)
