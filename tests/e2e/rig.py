@@ -285,8 +285,8 @@ key_file = {self.file("seal.key")}
 
     # where secrets may be, and the simulator, which is not ours
     MAY_HOLD_SECRETS = re.compile(
-        r"/((client-)?secret|passwd|seal\.key|password|ca/.*|sim\.out|.*\.conf\.ext|"
-        r"dovecot\.conf(\.binary)?)$")
+        r"/((client-)?secret|passwd|seal\.key|password|ca/.*|sim\.out|"
+        r"getmailrc|.*\.conf\.ext|dovecot\.conf(\.binary)?)$")
 
     def leaks(self, markers):
         """Which file, file name or process title holds which marker."""

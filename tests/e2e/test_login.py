@@ -77,7 +77,7 @@ def rig(request):
         os.chmod(rig.file("db"), 0o2750)
         rig.store = (f"store = {rig.file('db', 'accounts.sqlite')}\n"
                      "store_mode = 0640")
-    rig.extra = extra
+    rig.app_passwords = extra
     rig.start_oauthd(edit=lambda text: text + extra)
     if rig.database == "pgsql":
         rig.sql("CREATE ROLE dovecot LOGIN PASSWORD 'dovecot-marker'; "
@@ -186,7 +186,7 @@ def test_what_dovecot_may_read(rig):
             assert ALICE in run.stdout, run.stderr
             assert "readonly" in run.stderr
             rig.stop("oauthd")
-        rig.start_oauthd(edit=lambda text: text + rig.extra, keep=True)
+        rig.start_oauthd(edit=lambda text: text + rig.app_passwords, keep=True)
     else:
         for what, code in (("login FROM dovecot_user", 0),
                            ("refresh_token FROM account", 1)):
