@@ -26,8 +26,8 @@
 #define HTTPD_REQUEST_SECS 20
 /* for the header; and all fields of a form: codes are about 1-2 kB. A thousand
    such connections have to fit into 32 MB. */
-#define HTTPD_MEMORY_PER_CONNECTION (10 * 1024)
-#define HTTPD_FIELDS_MAX (4 * 1024)
+#define HTTPD_MEMORY_PER_CONNECTION (9 * 1024)
+#define HTTPD_FIELDS_MAX (3 * 1024)
 #define HTTPD_POST_BUFFER 1024
 /* of the waiting page */
 #define HTTPD_ROUNDS_MAX 1000000
