@@ -12,15 +12,13 @@
 #include "mail-copy.h"
 #include "mail-index.h"
 #include "index-mail.h"
-#include "graph-create.h"
+#include "graph-batch.h"
+#include "graph-find.h"
 #include "msgraph-bodies.h"
 #include "msgraph-compose.h"
 #include "msgraph-error.h"
 #include "msgraph-flags.h"
 #include "msgraph-save.h"
-
-/* Our clock and Exchange's may differ by so much. */
-#define MSGRAPH_COPY_CLOCK_SKEW_SECS 120
 
 static int msgraph_copy_at_graph(struct msgraph_save_context *ctx,
 				 struct msgraph_save_op *ops,
@@ -231,66 +229,69 @@ int msgraph_copy(struct mail_save_context *_ctx, struct mail *mail)
  * Making the copies
  */
 
-/* Exchange gives one to each message that comes without; the header that the
-   client sees does not have it. NULL if it cannot be had. */
-static const char *
-msgraph_copy_ask_message_id(struct msgraph_save_context *ctx, const char *id)
+/* A copy has these of its source. Exchange gives a Message-ID to each message
+   that comes without; the header that the client sees does not have it. If the
+   source is gone meanwhile, what our cache tells has to do. */
+static void
+msgraph_copy_get_traits(struct msgraph_save_context *ctx,
+			const struct msgraph_save_op *op,
+			struct graph_message_traits *traits)
 {
 	const struct graph_batch_result *result;
 	struct graph_batch *batch;
 	struct graph_failure fail;
-	const char *message_id = NULL;
 
+	traits->internet_message_id = op->message_id;
 	batch = graph_batch_init(ctx->mbox->storage->account->client);
-	(void)graph_batch_get(batch, id);
+	(void)graph_batch_get(batch, op->src_id);
 	(void)graph_batch_run(batch, &fail);
 	result = graph_batch_result(batch, 0);
-	if (result->message != NULL)
-		message_id = p_strdup(ctx->pool,
-				      result->message->internet_message_id);
+	if (result->message != NULL) {
+		traits->received = result->message->received;
+		traits->has_received = traits->received != GRAPH_TIME_UNKNOWN;
+		if (result->message->internet_message_id != NULL)
+			traits->internet_message_id = t_strdup(
+				result->message->internet_message_id);
+	}
 	graph_batch_deinit(&batch);
-	return message_id;
 }
 
-/* The answer was lost: did the copy come to be? */
+static bool msgraph_copy_is_known(void *context, const char *id)
+{
+	return msgraph_save_id_known(context, id, NULL);
+}
+
+/* The answer was lost: did the copy come to be? Nothing can mark a copy in the
+   request that makes it, so it is known by what it has of its source, and by
+   being new: created since the request, and in no row of the folder. */
 static void
 msgraph_copy_find_lost(struct msgraph_save_context *ctx,
-		       struct msgraph_save_op *op, time_t since)
+		       struct msgraph_save_op *op, int64_t since)
 {
+	struct graph_message_traits traits = { .created_since = since };
 	struct graph_failure fail;
-	char **ids;
-	unsigned int i;
+	char *id = NULL;
 
-	if (op->message_id == NULL)
-		op->message_id = msgraph_copy_ask_message_id(ctx, op->src_id);
-	if (op->message_id == NULL ||
-	    graph_message_find(ctx->mbox->storage->account->client,
-			       ctx->mbox->folder_id, op->message_id, since,
-			       &ids, &fail) < 0)
-		return;
-	for (i = 0; ids[i] != NULL && op->id == NULL; i++) {
-		if (strcmp(ids[i], op->src_id) != 0 &&
-		    !msgraph_save_id_known(ctx, ids[i], NULL))
-			op->id = p_strdup(ctx->pool, ids[i]);
-	}
-	graph_ids_free(&ids);
-	/* a Message-ID does not prove that this one is ours to delete, so a
-	   rollback leaves it */
+	msgraph_copy_get_traits(ctx, op, &traits);
+	if (traits.internet_message_id != NULL &&
+	    graph_message_find_lost(ctx->mbox->storage->account->client,
+				    ctx->mbox->folder_id, &traits,
+				    msgraph_copy_is_known, ctx, &id,
+				    &fail) > 0)
+		op->id = p_strdup(ctx->pool, id);
+	free(id);
+	/* that does not prove that this one is ours to delete, so a rollback
+	   leaves it */
 }
 
 static void
-msgraph_copy_set_result(struct msgraph_save_context *ctx,
-			struct msgraph_save_op *op,
-			const struct graph_batch_result *result, time_t since)
+msgraph_copy_set_result(struct msgraph_save_op *op,
+			const struct graph_batch_result *result, pool_t pool)
 {
-	if (result->failure.error == GRAPH_ERROR_LOST && !op->move) {
-		msgraph_copy_find_lost(ctx, op, since);
-		return;
-	}
 	if (result->failure.error != GRAPH_OK)
 		return;
 	if (result->message != NULL && result->message->id != NULL)
-		op->id = p_strdup(ctx->pool, result->message->id);
+		op->id = p_strdup(pool, result->message->id);
 	else if (op->move)
 		op->id = op->src_id;
 	op->created = op->id != NULL;
@@ -332,48 +333,66 @@ msgraph_copy_body(struct msgraph_save_context *ctx, struct msgraph_save_op *op)
 	return 0;
 }
 
-/* Copies or moves those of the ops that are queued. Returns -1 with the error
-   set if one of them failed; the others are done then. */
+static void
+msgraph_copy_add_to_batch(struct msgraph_save_context *ctx,
+			  struct graph_batch *batch,
+			  struct msgraph_save_op *op)
+{
+	op->in_batch = op->id == NULL;
+	if (!op->in_batch)
+		return;
+	op->batch_number = op->move ?
+		graph_batch_move(batch, op->src_id, ctx->mbox->folder_id) :
+		graph_batch_copy(batch, op->src_id, ctx->mbox->folder_id);
+}
+
+static int
+msgraph_copy_finish(struct msgraph_save_context *ctx,
+		    struct msgraph_save_op *op,
+		    const struct graph_failure *fail, int ret_so_far)
+{
+	if (op->id != NULL)
+		return msgraph_copy_body(ctx, op) < 0 ? -1 : ret_so_far;
+	/* that a message is gone counts less than any other reason, which may
+	   pass */
+	if (ret_so_far == 0 || fail->error != GRAPH_ERROR_NOT_FOUND)
+		msgraph_copy_set_error(ctx, fail);
+	return -1;
+}
+
+/* Copies or moves those of the ops that have no id yet. Returns -1 with the
+   error set if one of them failed; the others are done then. */
 static int
 msgraph_copy_at_graph(struct msgraph_save_context *ctx,
 		      struct msgraph_save_op *ops, unsigned int count)
 {
+	struct graph_client *client = ctx->mbox->storage->account->client;
 	const struct graph_batch_result *result;
 	struct graph_batch *batch;
 	struct graph_failure fail;
-	time_t since = time(NULL) - MSGRAPH_COPY_CLOCK_SKEW_SECS;
-	unsigned int i, n = 0;
+	int64_t since = graph_client_service_time(client);
+	unsigned int i;
 	int ret = 0;
 
 	msgraph_save_set_deadline(ctx, 0, count);
-	batch = graph_batch_init(ctx->mbox->storage->account->client);
-	for (i = 0; i < count; i++) {
-		if (ops[i].id != NULL)
-			continue;
-		if (ops[i].move)
-			(void)graph_batch_move(batch, ops[i].src_id,
-					       ctx->mbox->folder_id);
-		else
-			(void)graph_batch_copy(batch, ops[i].src_id,
-					       ctx->mbox->folder_id);
-	}
+	batch = graph_batch_init(client);
+	for (i = 0; i < count; i++)
+		msgraph_copy_add_to_batch(ctx, batch, &ops[i]);
 	if (graph_batch_count(batch) > 0)
 		(void)graph_batch_run(batch, &fail);
 	for (i = 0; i < count; i++) {
-		if (ops[i].id != NULL)
+		if (ops[i].in_batch)
+			msgraph_copy_set_result(&ops[i], graph_batch_result(
+				batch, ops[i].batch_number), ctx->pool);
+	}
+	/* only now: a twin's copy must not be taken for the lost one */
+	for (i = 0; i < count; i++) {
+		if (!ops[i].in_batch)
 			continue;
-		result = graph_batch_result(batch, n++);
-		msgraph_copy_set_result(ctx, &ops[i], result, since);
-		if (ops[i].id == NULL) {
-			/* that a message is gone counts less than any other
-			   reason, which may pass */
-			if (ret == 0 ||
-			    result->failure.error != GRAPH_ERROR_NOT_FOUND)
-				msgraph_copy_set_error(ctx, &result->failure);
-			ret = -1;
-		} else if (msgraph_copy_body(ctx, &ops[i]) < 0) {
-			ret = -1;
-		}
+		result = graph_batch_result(batch, ops[i].batch_number);
+		if (result->failure.error == GRAPH_ERROR_LOST && !ops[i].move)
+			msgraph_copy_find_lost(ctx, &ops[i], since);
+		ret = msgraph_copy_finish(ctx, &ops[i], &result->failure, ret);
 	}
 	graph_batch_deinit(&batch);
 	return ret;

@@ -12,12 +12,13 @@
 #include "guid.h"
 #include "message-header-parser.h"
 #include "graph-create.h"
+#include "graph-find.h"
 #include "msgraph-bodies.h"
 #include "msgraph-compose.h"
 #include "msgraph-error.h"
 #include "msgraph-save.h"
 
-/* Exchange files a sent message within this time; clocks may differ. */
+/* Exchange files a sent message within this time. */
 #define MSGRAPH_SENT_WINDOW_SECS (10 * 60)
 /* Dates outside of 1970..2099 are not shown to Graph. */
 #define MSGRAPH_SAVE_MAX_TIME INT64_C(4102444800)
@@ -216,19 +217,20 @@ msgraph_save_adopt_sent(struct msgraph_save_context *ctx,
 			struct msgraph_save_op *op)
 {
 	struct msgraph_account *account = ctx->mbox->storage->account;
-	const char *message_id;
+	const struct graph_message_traits traits = {
+		.internet_message_id = msgraph_save_read_message_id(ctx->fd),
+		.created_since = graph_client_service_time(account->client) -
+			MSGRAPH_SENT_WINDOW_SECS,
+	};
 	struct graph_failure fail;
 	char **ids;
 	unsigned int i;
 	bool known, pinned;
 
-	message_id = msgraph_save_read_message_id(ctx->fd);
-	if (message_id == NULL)
+	if (traits.internet_message_id == NULL)
 		return 0;
 	if (graph_message_find(account->client, ctx->mbox->folder_id,
-			       message_id,
-			       ioloop_time - MSGRAPH_SENT_WINDOW_SECS,
-			       &ids, &fail) < 0)
+			       &traits, &ids, &fail) < 0)
 		return msgraph_save_failed(ctx, &fail);
 	for (i = 0; ids[i] != NULL && op->id == NULL; i++) {
 		known = msgraph_save_id_known(ctx, ids[i], &pinned);

@@ -95,7 +95,8 @@ bool msgraph_save_id_known(struct msgraph_save_context *ctx, const char *id,
 	uint32_t seq;
 
 	array_foreach(&ctx->ops, op) {
-		if (op->id != NULL && strcmp(op->id, id) == 0) {
+		if (null_strcmp(op->src_id, id) == 0 ||
+		    null_strcmp(op->id, id) == 0) {
 			if (pinned_r != NULL)
 				*pinned_r = TRUE;
 			return TRUE;

@@ -31,6 +31,9 @@ struct msgraph_save_op {
 	const char *src_id, *src_folder_id;
 	const char *message_id;		/* for the look-up, or NULL */
 	bool move;
+	/* in the batch that runs, under this number */
+	bool in_batch;
+	unsigned int batch_number;
 	/* flags have to be sent after the copy: Graph's are not these */
 	bool send_flags;
 	/* a rollback must leave it: its source is expunged in any case */

@@ -1,11 +1,15 @@
 #include "oauthd-deadline.h"
 #include "msnet-buf.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
+
+/* so many connections at once are a crowd */
+#define DEADLINE_CROWD 64
 
 struct deadline {
 	struct deadline *prev, *next;
@@ -20,6 +24,8 @@ struct oauthd_deadlines {
 	pthread_cond_t cond;
 	bool stop;
 	struct deadline *first;
+	unsigned int count;
+	bool crowded;
 };
 
 static time_t monotonic_now(void)
@@ -45,6 +51,11 @@ static void *deadlines_run(void *context)
 		     deadline = deadline->next) {
 			if (deadline->at != 0 && deadline->at < now)
 				(void)shutdown(deadline->fd, SHUT_RDWR);
+		}
+		if (deadlines->crowded && deadlines->count == 0) {
+			/* the system gets back what the crowd has used */
+			(void)malloc_trim(0);
+			deadlines->crowded = false;
 		}
 		clock_gettime(CLOCK_REALTIME, &wake);
 		wake.tv_sec++;
@@ -108,6 +119,8 @@ void oauthd_deadlines_notify(void *cls, struct MHD_Connection *conn,
 		if (deadline->next != NULL)
 			deadline->next->prev = deadline;
 		deadlines->first = deadline;
+		if (++deadlines->count >= DEADLINE_CROWD)
+			deadlines->crowded = true;
 	} else if (deadline != NULL) {
 		if (deadline->prev != NULL)
 			deadline->prev->next = deadline->next;
@@ -116,6 +129,7 @@ void oauthd_deadlines_notify(void *cls, struct MHD_Connection *conn,
 		if (deadline->next != NULL)
 			deadline->next->prev = deadline->prev;
 		free(deadline);
+		deadlines->count--;
 		*socket_context = NULL;
 	}
 	pthread_mutex_unlock(&deadlines->mutex);

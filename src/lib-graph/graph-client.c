@@ -18,6 +18,11 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Clocks of the service's hosts differ by no more, and Date has whole seconds */
+#define SERVICE_CLOCK_SKEW_SECS 2
+/* the service's clock and ours */
+#define CLOCK_SKEW_SECS 120
+
 /* how often to look whether another process has given a slot back */
 #define GRAPH_SLOT_POLL_MSECS 8
 
@@ -52,6 +57,9 @@ struct graph_client {
 	int64_t deadline;
 	enum graph_priority priority;
 	unsigned int request_count;
+	/* the service's clock less ours (monotonic), milliseconds */
+	int64_t service_clock;
+	bool have_service_clock;
 	enum graph_expand_mode expand_mode;
 	bool no_batch, no_chains;
 	struct graph_ahead *ahead;
@@ -250,6 +258,27 @@ call_report(struct graph_call *call, const struct msnet_response *resp,
 		client->set.request_finished(client->set.context, &info);
 }
 
+static void
+client_set_service_clock(struct graph_client *client,
+			 const struct msnet_response *resp)
+{
+	const char *value = msnet_response_header(resp, "Date");
+	long date = value == NULL ? -1 : graph_http_date_parse(value);
+
+	if (date == -1)
+		return;
+	client->service_clock = date * 1000LL - now_monotonic();
+	client->have_service_clock = true;
+}
+
+int64_t graph_client_service_time(const struct graph_client *client)
+{
+	if (!client->have_service_clock)
+		return now_wall() / 1000 - CLOCK_SKEW_SECS;
+	return (client->service_clock + now_monotonic()) / 1000 -
+		SERVICE_CLOCK_SKEW_SECS;
+}
+
 static bool status_is_ok(const struct graph_call_spec *spec, int status)
 {
 	unsigned int i;
@@ -323,6 +352,7 @@ static void call_responded(struct msnet_response *resp, void *context)
 
 	call->exchange = NULL;
 	graph_slots_release(call->client->slots, &call->slots);
+	client_set_service_clock(call->client, resp);
 	if (resp->result == MSNET_OK &&
 	    status_is_ok(&call->spec, resp->status)) {
 		call_report(call, resp, &ok);

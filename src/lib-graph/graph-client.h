@@ -75,6 +75,11 @@ void graph_client_extend_deadline(struct graph_client *client,
 bool graph_client_pause(struct graph_client *client, unsigned int msecs);
 void graph_client_set_priority(struct graph_client *client,
 			       enum graph_priority priority);
+/* A time by the service's own clock (its header Date) that is not after
+   anything it creates from now on: some seconds before its now. Without an
+   answer so far it is taken from our clock, and some minutes early. Seconds
+   since the epoch. */
+int64_t graph_client_service_time(const struct graph_client *client);
 /* "/me" or "/users/..." with the mailbox escaped. */
 const char *graph_client_mailbox_path(const struct graph_client *client);
 unsigned int graph_client_request_count(const struct graph_client *client);

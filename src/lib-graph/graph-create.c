@@ -1,5 +1,6 @@
 #include "graph-create.h"
 #include "graph-client-private.h"
+#include "graph-find.h"
 #include "graph-json.h"
 #include "graph-patch.h"
 #include "graph-property.h"
@@ -14,12 +15,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-/* looks for a created message whose answer was lost; replicas may lag, so each
-   wait is twice the one before */
-#define FIND_TRIES 3
-#define FIND_WAIT_MSECS 700
-#define CREATED_SKEW_SECS 60
 
 /* what to leave out after a refusal, one step a try */
 enum create_ladder {
@@ -234,117 +229,6 @@ static int take_id(const char *what, struct msnet_response *resp, char **id_r,
 	return *id_r != NULL ? 0 : -1;
 }
 
-/*
- * Looking for what may be there already
- */
-
-static int
-find_messages(struct graph_client *client, const char *folder_id,
-	      const char *filter, int64_t created_since, char ***ids_r,
-	      struct graph_failure *fail_r)
-{
-	struct graph_call_spec spec = {
-		.what = "look for a message", .method = "GET",
-		.idempotent = true, .item_is_folder = true, .ok = { 200 },
-	};
-	struct msnet_buf path = { 0 };
-	struct msnet_response *resp;
-	struct json_object *obj, *array;
-	unsigned int i, count = 0, found = 0;
-	int ret;
-
-	msnet_buf_printf(&path, "%s/mailFolders",
-			 graph_client_mailbox_path(client));
-	graph_url_add_segment(&path, folder_id);
-	msnet_buf_add(&path, "/messages");
-	graph_url_add_query(&path, "$filter", filter);
-	graph_url_add_query(&path, "$select", "id,createdDateTime");
-	graph_url_add_query(&path, "$top", "50");
-	spec.path = path.data;
-	ret = graph_call_run(client, &spec, &resp, fail_r);
-	msnet_buf_free(&path);
-	if (ret < 0)
-		return -1;
-	obj = graph_json_parse(resp->body, (size_t)resp->body_size);
-	array = obj == NULL ? NULL : graph_json_array(obj, "value", &count);
-	if (array == NULL)
-		count = 0;
-	*ids_r = msnet_malloc((count + 1) * sizeof(char *));
-	for (i = 0; i < count; i++) {
-		struct json_object *row = json_object_array_get_idx(array, i);
-		const char *id = graph_json_string(row, "id");
-		const char *when = graph_json_string(row, "createdDateTime");
-		int64_t created = when == NULL ? GRAPH_TIME_UNKNOWN :
-			graph_json_parse_time(when);
-
-		if (id != NULL && (created_since == 0 ||
-				   created == GRAPH_TIME_UNKNOWN ||
-				   created >= created_since))
-			(*ids_r)[found++] = msnet_strdup(id);
-	}
-	json_object_put(obj);
-	msnet_response_free(&resp);
-	return 0;
-}
-
-int graph_message_find(struct graph_client *client, const char *folder_id,
-		       const char *internet_message_id, int64_t created_since,
-		       char ***ids_r, struct graph_failure *fail_r)
-{
-	struct msnet_buf filter = { 0 };
-	int ret;
-
-	msnet_buf_add(&filter, "internetMessageId eq ");
-	graph_url_add_quoted(&filter, internet_message_id);
-	ret = find_messages(client, folder_id, filter.data, created_since,
-			    ids_r, fail_r);
-	msnet_buf_free(&filter);
-	return ret;
-}
-
-void graph_ids_free(char ***_ids)
-{
-	char **p;
-
-	for (p = *_ids; p != NULL && *p != NULL; p++)
-		free(*p);
-	free(*_ids);
-	*_ids = NULL;
-}
-
-/* 1 and the id, 0 = not there, -1. */
-static int
-find_once(struct graph_client *client, const char *folder_id,
-	  const char *filter, char **id_r, struct graph_failure *fail_r)
-{
-	char **ids;
-	int ret;
-
-	if (find_messages(client, folder_id, filter, 0, &ids, fail_r) < 0)
-		return -1;
-	ret = ids[0] != NULL ? 1 : 0;
-	if (ret > 0)
-		*id_r = msnet_strdup(ids[0]);
-	graph_ids_free(&ids);
-	return ret;
-}
-
-static int
-find_created(struct graph_client *client, const char *folder_id,
-	     const char *filter, char **id_r, struct graph_failure *fail_r)
-{
-	unsigned int i;
-	int ret = 0;
-
-	for (i = 0; i < FIND_TRIES && ret == 0; i++) {
-		if (i > 0 && !graph_client_pause(client,
-						 FIND_WAIT_MSECS << (i - 1)))
-			return -1;
-		ret = find_once(client, folder_id, filter, id_r, fail_r);
-	}
-	return ret;
-}
-
 static bool create_is_uncertain(const struct graph_failure *fail)
 {
 	return fail->error == GRAPH_ERROR_LOST ||
@@ -405,14 +289,16 @@ static void create_undo(struct graph_client *client, char **id)
 
 /* Two creates have succeeded after all: the mark says that both are ours. */
 static void
-create_keep_one(struct graph_client *client, const char *folder_id,
-		const char *filter, const char *id)
+create_keep_one(struct graph_client *client,
+		const struct graph_new_message *msg, const char *id)
 {
+	const struct graph_message_traits traits = { .mark = msg->mark };
 	struct graph_failure ignored;
 	char **ids, *other;
 	unsigned int i;
 
-	if (find_messages(client, folder_id, filter, 0, &ids, &ignored) < 0)
+	if (graph_message_find(client, msg->folder_id, &traits, &ids,
+			       &ignored) < 0)
 		return;
 	for (i = 0; ids[i] != NULL; i++) {
 		if (strcmp(ids[i], id) == 0)
@@ -424,36 +310,37 @@ create_keep_one(struct graph_client *client, const char *folder_id,
 }
 
 static int
+find_marked(struct graph_client *client, const struct graph_new_message *msg,
+	    char **id_r, struct graph_failure *fail_r)
+{
+	const struct graph_message_traits traits = { .mark = msg->mark };
+
+	return graph_message_find_lost(client, msg->folder_id, &traits, NULL,
+				       NULL, id_r, fail_r);
+}
+
+static int
 create_once(struct graph_client *client, const struct graph_new_message *msg,
 	    int fd, char **id_r, struct graph_failure *fail_r)
 {
-	struct msnet_buf filter = { 0 };
 	struct graph_failure find_fail;
 	int ret;
 
 	ret = create_try(client, msg, fd, id_r, fail_r);
 	if (ret == 0 || !create_is_uncertain(fail_r))
 		return ret;
-	msnet_buf_add(&filter, "singleValueExtendedProperties/Any(ep: ep/id eq "
-		      "'" GRAPH_PROP_MARK "' and ep/value eq ");
-	graph_url_add_quoted(&filter, msg->mark);
-	msnet_buf_add(&filter, ")");
-	ret = find_created(client, msg->folder_id, filter.data, id_r,
-			   &find_fail);
+	ret = find_marked(client, msg, id_r, &find_fail);
 	if (ret == 0) {
 		/* surely not there: once more, and once more a look */
 		ret = create_try(client, msg, fd, id_r, fail_r);
 		if (ret < 0 && create_is_uncertain(fail_r) &&
-		    find_created(client, msg->folder_id, filter.data, id_r,
-				 &find_fail) > 0)
+		    find_marked(client, msg, id_r, &find_fail) > 0)
 			ret = 0;
 		if (ret == 0)
-			create_keep_one(client, msg->folder_id, filter.data,
-					*id_r);
+			create_keep_one(client, msg, *id_r);
 	} else {
 		ret = ret > 0 ? 0 : -1;
 	}
-	msnet_buf_free(&filter);
 	return ret;
 }
 
@@ -523,11 +410,12 @@ int graph_message_create_mime(struct graph_client *client, int fd,
 			      void *context, char **id_r,
 			      struct graph_failure *fail_r)
 {
-	/* clocks of two hosts */
-	int64_t since = (int64_t)time(NULL) - CREATED_SKEW_SECS;
+	const struct graph_message_traits traits = {
+		.internet_message_id = internet_message_id,
+		/* only one created just now can be ours */
+		.created_since = graph_client_service_time(client),
+	};
 	struct graph_failure find_fail;
-	unsigned int i;
-	char **ids;
 	int ret;
 
 	*id_r = NULL;
@@ -535,17 +423,9 @@ int graph_message_create_mime(struct graph_client *client, int fd,
 	if (ret == 0 || !create_is_uncertain(fail_r) ||
 	    internet_message_id == NULL)
 		return ret;
-	/* only one created just now can be ours */
-	if (!graph_client_pause(client, FIND_WAIT_MSECS) ||
-	    graph_message_find(client, "drafts", internet_message_id, since,
-			       &ids, &find_fail) < 0)
-		return -1;
-	for (i = 0; ids[i] != NULL && *id_r == NULL; i++) {
-		if (!is_known(context, ids[i]))
-			*id_r = msnet_strdup(ids[i]);
-	}
-	graph_ids_free(&ids);
-	if (*id_r != NULL)
-		return 0;
+	ret = graph_message_find_lost(client, "drafts", &traits, is_known,
+				      context, id_r, &find_fail);
+	if (ret != 0)
+		return ret < 0 ? -1 : 0;
 	return create_mime_try(client, fd, offset, size, id_r, fail_r);
 }

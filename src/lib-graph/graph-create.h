@@ -73,12 +73,4 @@ int graph_message_create_mime(struct graph_client *client, int fd,
 			      void *context, char **id_r,
 			      struct graph_failure *fail_r);
 
-/* Ids of the messages in a folder with this Message-ID (with <>): a
-   NULL-terminated heap array of heap strings, free with graph_ids_free().
-   created_since: epoch seconds, 0 = any. Blocks. */
-int graph_message_find(struct graph_client *client, const char *folder_id,
-		       const char *internet_message_id, int64_t created_since,
-		       char ***ids_r, struct graph_failure *fail_r);
-void graph_ids_free(char ***ids);
-
 #endif

@@ -187,9 +187,9 @@ void graph_failure_set(struct graph_failure *fail, enum graph_error error,
 	va_end(args);
 }
 
-/* Retry-After */
+/* Dates and waits in headers */
 
-static long graph_http_date(const char *value)
+long graph_http_date_parse(const char *value)
 {
 	static const char *const formats[] = {
 		"%a, %d %b %Y %H:%M:%S",	/* IMF-fixdate */
@@ -225,7 +225,7 @@ unsigned int graph_retry_after_parse(const char *value, long now)
 		if (*end != '\0' || strpbrk(value, "xXpPeE") != NULL)
 			return 0;
 	} else {
-		date = graph_http_date(value);
+		date = graph_http_date_parse(value);
 		if (date == -1 || date <= now)
 			return 0;
 		secs = (double)(date - now);

@@ -60,6 +60,9 @@ void graph_failure_from_parts(struct graph_failure *fail, const char *what,
 			      int status, const char *body,
 			      const char *retry_after, bool item_is_folder);
 
+/* An HTTP date in any of the forms of RFC 9110 5.6.7: seconds of the epoch, or
+   -1. */
+long graph_http_date_parse(const char *value);
 /* Retry-After in any form: seconds, fraction, HTTP date (RFC 9110 10.2.3).
    Returns milliseconds, 0 if absent or nonsense. now = seconds of the epoch. */
 unsigned int graph_retry_after_parse(const char *value, long now);

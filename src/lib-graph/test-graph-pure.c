@@ -92,6 +92,13 @@ static void test_errors(void)
 	}
 	graph_failure_from_parts(&fail, "test", 502, "<html>", NULL, false);
 	T_CHECK(fail.error == GRAPH_ERROR_UNAVAILABLE);
+	T_CHECK(graph_http_date_parse("Sun, 06 Nov 1994 08:49:37 GMT") ==
+		784111777);
+	T_CHECK(graph_http_date_parse("Sunday, 06-Nov-94 08:49:37 GMT") ==
+		784111777);
+	T_CHECK(graph_http_date_parse("Sun Nov  6 08:49:37 1994") ==
+		784111777);
+	T_CHECK(graph_http_date_parse("today") == -1);
 	T_CHECK(graph_retry_after_parse("2.128", 0) == 2128);
 	T_CHECK(graph_retry_after_parse("10", 0) == 10000);
 	T_CHECK(graph_retry_after_parse("soon", 0) == 0);

@@ -71,9 +71,11 @@ def people(value):
 
 
 def mailboxes(value):
-    """The addresses only; what is none is left out."""
-    return [addr for _, addr in people(value)
-            if re.fullmatch(r"[^\s@]+@[^\s@]+", addr)]
+    """The addresses only; what is none is left out. A domain has no case, and
+    Dovecot 2.4.5's parser makes it small (IDNA)."""
+    return [local + "@" + domain.lower() for local, at, domain in
+            (addr.rpartition("@") for _, addr in people(value))
+            if re.fullmatch(r"[^\s@]+@[^\s@]+", local + at + domain)]
 
 
 def message_ids(value):

@@ -229,6 +229,11 @@ def test_a_thousand_connections(rig, head, fill):
     finally:
         for s in crowd:
             s.close()
+    # and when they have gone, their memory has
+    deadline = time.time() + 10
+    while rss_kb(rig.processes["oauthd"]) > RSS_MAX_KB * 3 / 4:
+        assert time.time() < deadline
+        time.sleep(0.1)
 
 
 def test_greedy_requests(rig):

@@ -204,12 +204,14 @@ def listing(rig, folders, options=()):
 
 
 def normal(block):
-    """flags in one order, without \\Recent"""
+    """flags in one order, without \\Recent, and without what 2.4.5's mdbox
+    says of attachments by default"""
     fields = dict(line.split(": ", 1) if ": " in line else (line, "")
                   for line in block.strip().splitlines())
     fields = {key.rstrip(":"): text for key, text in fields.items()}
     fields["flags"] = " ".join(sorted(set(fields["flags"].split()) -
-                                      {"\\Recent"}))
+                                      {"\\Recent", "$HasAttachment",
+                                       "$HasNoAttachment"}))
     return tuple(sorted(fields.items()))
 
 

@@ -41,7 +41,7 @@ def message_state(msg):
         "flag": msg.flag, "categories": msg.categories,
         "isDraft": msg.is_draft, "verb": rows.verb(msg),
         "imapDeleted": msg.prop(props.IMAP_DELETED) == "1",
-        "received": msg.received, "sent": msg.sent,
+        "created": msg.created, "received": msg.received, "sent": msg.sent,
         "from": msg.addr["from"], "to": msg.addr["to"], "cc": msg.addr["cc"],
         "bodyType": msg.body[0],
         "text": hashlib.sha256(msg.body[1].encode("utf-8", "replace")

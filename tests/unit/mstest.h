@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static int mstest_failures;
+/* one for all files of a program */
+__attribute__((weak)) int mstest_failures;
 
 #define T_CHECK(expr) do { \
 	if (!(expr)) { \
