@@ -46,7 +46,7 @@ done
 includes="-Isrc/lib-net -Isrc/lib-graph -Isrc/lib-token -Isrc/lib-broker"
 for header in src/*/*.h; do
 	printf '#include "%s"\n' "$header" |
-		gcc -std=gnu11 -D_GNU_SOURCE $includes -I"$(dirname "$header")" \
+		gcc -std=gnu11 -D_GNU_SOURCE $includes -I"$(dirname "$header")" -Itests/unit \
 			-I. -fsyntax-only -x c - || status=1
 done
 for header in plugin/*.h plugin/*/*.h; do

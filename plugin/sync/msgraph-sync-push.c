@@ -181,6 +181,8 @@ struct push {
 	const struct msgraph_sync_env *env;
 	/* the ones that the steps of an expunge are about */
 	struct msgraph_pending *chunk, *chunk_end;
+	/* and no other way is left after the present one */
+	bool last_way;
 	/* first failure and first refusal, for the caller */
 	struct graph_failure fail, refused;
 	/* nothing else would get through either */
@@ -198,16 +200,26 @@ static void push_begin(struct push *push)
 	array_clear(&push->ops);
 }
 
-static void push_send(struct push *push)
+/* The operation that was just added to the batch is about p. */
+static void push_add(struct push *push, struct msgraph_pending *p)
+{
+	array_push_back(&push->ops, &p);
+}
+
+/* Sends the batch; answered() gets each result. */
+static void push_end(struct push *push,
+		     void (*answered)(struct push *push,
+				      struct msgraph_pending *p,
+				      const struct graph_batch_result *result))
 {
 	struct graph_failure ignored;
+	unsigned int i;
 
 	if (graph_batch_count(push->batch) > 0)
 		(void)graph_batch_run(push->batch, &ignored);
-}
-
-static void push_end(struct push *push)
-{
+	for (i = 0; i < array_count(&push->ops); i++)
+		answered(push, *array_idx_modifiable(&push->ops, i),
+			 graph_batch_result(push->batch, i));
 	graph_batch_deinit(&push->batch);
 }
 
@@ -283,32 +295,30 @@ static bool push_touches(const struct msgraph_pending *p, bool forwarded)
 
 /* Categories can be set only all at once, and others may have set some since
    we asked last. */
+static void push_merge(struct push *push, struct msgraph_pending *p,
+		       const struct graph_batch_result *result)
+{
+	if (result->failure.error != GRAPH_OK)
+		push_patched(push, p, result);
+	else if (result->message->has_categories)
+		p->categories = msgraph_categories_merge(push->pool,
+			result->message->categories, p->keywords,
+			array_front(&p->touched));
+}
+
 static void push_merge_keywords(struct push *push,
 				ARRAY_TYPE(msgraph_pending) *pending)
 {
-	const struct graph_batch_result *result;
 	struct msgraph_pending *p;
-	unsigned int i;
 
 	push_begin(push);
 	array_foreach_modifiable(pending, p) {
 		if (p->expunge || push_is_void(p) || !push_touches(p, FALSE))
 			continue;
 		(void)graph_batch_get_parent(push->batch, p->id);
-		array_push_back(&push->ops, &p);
+		push_add(push, p);
 	}
-	push_send(push);
-	for (i = 0; i < array_count(&push->ops); i++) {
-		p = *array_idx_modifiable(&push->ops, i);
-		result = graph_batch_result(push->batch, i);
-		if (result->failure.error != GRAPH_OK)
-			push_patched(push, p, result);
-		else if (result->message->has_categories)
-			p->categories = msgraph_categories_merge(push->pool,
-				result->message->categories, p->keywords,
-				array_front(&p->touched));
-	}
-	push_end(push);
+	push_end(push, push_merge);
 }
 
 static void push_fill_patch(const struct msgraph_pending *p,
@@ -329,7 +339,6 @@ static void push_patches(struct push *push,
 {
 	struct msgraph_pending *p;
 	struct graph_patch patch;
-	unsigned int i;
 
 	push_merge_keywords(push, pending);
 	push_begin(push);
@@ -344,13 +353,9 @@ static void push_patches(struct push *push,
 		}
 		push_fill_patch(p, &patch);
 		(void)graph_batch_patch(push->batch, p->id, &patch);
-		array_push_back(&push->ops, &p);
+		push_add(push, p);
 	}
-	push_send(push);
-	for (i = 0; i < array_count(&push->ops); i++)
-		push_patched(push, *array_idx_modifiable(&push->ops, i),
-			     graph_batch_result(push->batch, i));
-	push_end(push);
+	push_end(push, push_patched);
 }
 
 /* What a message that keeps its flags has at Graph. */
@@ -372,77 +377,82 @@ static void push_set_server(struct push *push, struct msgraph_pending *p,
 	p->server.keywords = array_front(&keywords);
 }
 
+static void push_told_refused(struct push *push, struct msgraph_pending *p,
+			      const struct graph_batch_result *result)
+{
+	if (result->message != NULL) {
+		push_set_server(push, p, result->message);
+	} else if (result->failure.error != GRAPH_ERROR_NOT_FOUND) {
+		/* ask again with the next sync */
+		p->refused = FALSE;
+		p->done = FALSE;
+		push_failed(push, p, result);
+	}
+}
+
 /* Look at what was refused, so that it can be undone. */
 static void push_ask_refused(struct push *push,
 			     ARRAY_TYPE(msgraph_pending) *pending)
 {
-	const struct graph_batch_result *result;
 	struct msgraph_pending *p;
-	unsigned int i;
 
 	push_begin(push);
 	array_foreach_modifiable(pending, p) {
 		if (!p->refused || p->expunge)
 			continue;
 		(void)graph_batch_get(push->batch, p->id);
-		array_push_back(&push->ops, &p);
+		push_add(push, p);
 	}
-	push_send(push);
-	for (i = 0; i < array_count(&push->ops); i++) {
-		p = *array_idx_modifiable(&push->ops, i);
-		result = graph_batch_result(push->batch, i);
-		if (result->message != NULL) {
-			push_set_server(push, p, result->message);
-		} else if (result->failure.error != GRAPH_ERROR_NOT_FOUND) {
-			/* ask again with the next sync */
-			p->refused = FALSE;
-			p->done = FALSE;
-			push_failed(push, p, result);
-		}
-	}
-	push_end(push);
+	push_end(push, push_told_refused);
+}
+
+static void push_verified(struct push *push, struct msgraph_pending *p,
+			  const struct graph_batch_result *result)
+{
+	if (result->failure.error == GRAPH_ERROR_NOT_FOUND ||
+	    (result->message != NULL && result->message->parent_id != NULL &&
+	     strcmp(result->message->parent_id, push->env->folder_id) != 0))
+		p->done = TRUE;
+	else if (result->message == NULL)
+		push_failed(push, p, result);
 }
 
 /* Is the message still in this folder? One that is elsewhere, because somebody
    or a step of ours has moved it, must not be touched there. */
 static void push_verify(struct push *push)
 {
-	const struct graph_batch_result *result;
 	struct msgraph_pending *p;
-	unsigned int i;
 
 	push_begin(push);
 	for (p = push->chunk; p < push->chunk_end; p++) {
 		if (!p->expunge || p->done || p->failed || push_is_void(p))
 			continue;
 		(void)graph_batch_get_parent(push->batch, p->id);
-		array_push_back(&push->ops, &p);
+		push_add(push, p);
 	}
-	push_send(push);
-	for (i = 0; i < array_count(&push->ops); i++) {
-		p = *array_idx_modifiable(&push->ops, i);
-		result = graph_batch_result(push->batch, i);
-		if (result->failure.error == GRAPH_ERROR_NOT_FOUND ||
-		    (result->message != NULL &&
-		     result->message->parent_id != NULL &&
-		     strcmp(result->message->parent_id,
-			    push->env->folder_id) != 0))
-			p->done = TRUE;
-		else if (result->message == NULL)
-			push_failed(push, p, result);
-	}
-	push_end(push);
+	push_end(push, push_verified);
 }
 
 enum push_way { PUSH_MOVE, PUSH_DELETE, PUSH_PERMANENT };
 
 /* What is refused is left for another way, if this is not the last. */
+static void push_expunged(struct push *push, struct msgraph_pending *p,
+			  const struct graph_batch_result *result)
+{
+	enum graph_error error = result->failure.error;
+
+	if (error == GRAPH_OK || error == GRAPH_ERROR_NOT_FOUND)
+		p->done = TRUE;
+	else if (push->last_way && push_is_final(result))
+		push_refused(push, p, result);
+	else if (push->last_way || graph_error_is_transient(error))
+		push_failed(push, p, result);
+}
+
 static void push_expunge_by(struct push *push, enum push_way way,
 			    const char *folder_id, bool last)
 {
-	const struct graph_batch_result *result;
 	struct msgraph_pending *p;
-	unsigned int i;
 
 	push_verify(push);
 	push_begin(push);
@@ -455,22 +465,10 @@ static void push_expunge_by(struct push *push, enum push_way way,
 			(void)graph_batch_delete(push->batch, p->id);
 		else
 			(void)graph_batch_permanent_delete(push->batch, p->id);
-		array_push_back(&push->ops, &p);
+		push_add(push, p);
 	}
-	push_send(push);
-	for (i = 0; i < array_count(&push->ops); i++) {
-		p = *array_idx_modifiable(&push->ops, i);
-		result = graph_batch_result(push->batch, i);
-		if (result->failure.error == GRAPH_OK ||
-		    result->failure.error == GRAPH_ERROR_NOT_FOUND)
-			p->done = TRUE;
-		else if (last && push_is_final(result))
-			push_refused(push, p, result);
-		else if (last ||
-			 graph_error_is_transient(result->failure.error))
-			push_failed(push, p, result);
-	}
-	push_end(push);
+	push->last_way = last;
+	push_end(push, push_expunged);
 }
 
 static void push_expunge_chunk(struct push *push)
