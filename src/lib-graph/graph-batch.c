@@ -36,6 +36,8 @@ struct batch_op {
 	bool uncertain;
 	/* not carried out, because the one before it in the chain failed */
 	bool skipped;
+	/* not in a batch any more */
+	bool alone;
 	unsigned int tries;
 	struct graph_message *message;
 	struct graph_batch_result result;
@@ -266,7 +268,10 @@ static void op_refuse(struct batch_op *op)
 	op->tries++;
 	if (op->skipped)
 		op->done = false;	/* nor has that, see batch_round() */
-	else if (fail->error == GRAPH_ERROR_CONFLICT)
+	else if (fail->error == GRAPH_ERROR_AUTH && fail->status == 401) {
+		op->done = op->alone;
+		op->alone = true;
+	} else if (fail->error == GRAPH_ERROR_CONFLICT)
 		op->done = op->tries >= 3;
 	else if (fail->error == GRAPH_ERROR_THROTTLED)
 		op->done = false;	/* it has had no effect */
@@ -498,7 +503,8 @@ static void round_fill(struct batch_round *round)
 		part->round = round;
 		for (; round->pos < batch->count && part->count < BATCH_MAX;
 		     round->pos++) {
-			if (!batch->ops[round->pos].done)
+			if (!batch->ops[round->pos].done &&
+			    !batch->ops[round->pos].alone)
 				part->numbers[part->count++] = round->pos;
 		}
 		if (part->count == 0) {
@@ -511,7 +517,9 @@ static void round_fill(struct batch_round *round)
 }
 
 /*
- * Without $batch: single requests, four at a time
+ * Single requests, four at a time: all where $batch is not to be had, and those
+ * whose token was refused inside a batch, since a request of its own is told
+ * what the next token must have, and gets it
  */
 
 struct batch_single {
@@ -567,6 +575,7 @@ static void batch_send_singly(struct graph_batch *batch,
 		       sizeof(op_types[op->type].ok));
 		op_path(batch, op, &path);
 		spec.path = path.data;
+		op->alone = true;
 		singles[i].op = op;
 		singles[i].left = &left;
 		singles[i].done = &done;
@@ -624,12 +633,19 @@ static void batch_settle_moves(struct graph_batch *batch)
  * Rounds
  */
 
-static void batch_send_all_singly(struct graph_batch *batch)
+static bool batch_is_single(const struct graph_batch *batch, unsigned int i)
+{
+	const struct batch_op *op = &batch->ops[i];
+
+	return !op->done && (op->alone || *graph_client_no_batch(batch->client));
+}
+
+static void batch_send_singles(struct graph_batch *batch)
 {
 	unsigned int numbers[BATCH_MAX], count = 0, i;
 
 	for (i = 0; i <= batch->count; i++) {
-		if (i < batch->count && !batch->ops[i].done)
+		if (i < batch->count && batch_is_single(batch, i))
 			numbers[count++] = i;
 		if (count == 0 || (count < BATCH_MAX && i < batch->count))
 			continue;
@@ -656,8 +672,8 @@ static int batch_round(struct graph_batch *batch, bool first,
 	round_fill(&round);
 	if (round.running > 0)
 		graph_client_run(batch->client, &round.done);
-	if (*graph_client_no_batch(batch->client))
-		batch_send_all_singly(batch);
+	if (!round.failed)
+		batch_send_singles(batch);
 	*fail_r = round.fail;
 	return round.failed ? -1 : 0;
 }

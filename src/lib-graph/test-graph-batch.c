@@ -49,6 +49,37 @@ static void test_batch(void)
 	end(&client);
 }
 
+/* A part whose token is refused is sent by itself, with another token; once. */
+static void test_batch_unauthorized(void)
+{
+#define REFUSED_PART(id) "{\"id\":\"" id "\",\"status\":401,\"body\":" \
+	"{\"error\":{\"code\":\"InvalidAuthenticationToken\"}}}"
+	static const struct step steps[] = {
+		{ 0, 200, NULL, "{\"responses\":["
+			"{\"id\":\"0\",\"status\":200},"
+			REFUSED_PART("1") "," REFUSED_PART("2") "]}", NULL },
+		{ 0, 401, NULL, "", NULL }, { 0, 401, NULL, "", NULL },
+		{ 0, 200, NULL, "{}", NULL }, { 0, 401, NULL, "", NULL } };
+	struct graph_patch patch = GRAPH_PATCH_INIT;
+	struct graph_failure fail;
+	struct graph_client *client = BEGIN(steps);
+	struct graph_batch *batch = graph_batch_init(client);
+
+	patch.is_read = 1;
+	graph_batch_patch(batch, "a", &patch);
+	graph_batch_patch(batch, "b", &patch);
+	graph_batch_patch(batch, "c", &patch);
+	T_CHECK(graph_batch_run(batch, &fail) == 0);
+	T_CHECK(graph_batch_result(batch, 0)->failure.error == GRAPH_OK);
+	T_CHECK(graph_batch_result(batch, 1)->failure.error == GRAPH_OK);
+	T_CHECK(graph_batch_result(batch, 2)->failure.error ==
+		GRAPH_ERROR_AUTH);
+	T_CHECK(count_sent("$batch") == 1);
+	T_CHECK(count_sent("Bearer new") == 2 && tokens_rejected == 2);
+	graph_batch_deinit(&batch);
+	end(&client);
+}
+
 /* Answers to the operations first..last of a batch: 200 up to the one before
    bad, which is gone, then 424. */
 static char *chain_answer(unsigned int first, unsigned int last,
@@ -185,6 +216,7 @@ static void test_batch_lost(void)
 int main(void)
 {
 	test_batch();
+	test_batch_unauthorized();
 	test_batch_chains();
 	test_batch_no_chains();
 	test_batch_lost();

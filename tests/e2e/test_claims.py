@@ -45,6 +45,22 @@ def test_answered_once(rig):
     assert rig.log_errors() == []
 
 
+def test_answered_inside_a_batch(rig):
+    """Exchange refuses single parts of a batch that Graph has let in."""
+    conn = rig.imap()
+    conn.select("INBOX")
+    rig.sim("switch", challenge_at="workload")
+    rig.sim("token", op="cae", claims=CLAIMS % 5)
+    rig.sim("log/clear")
+    assert conn.store("1:3", "+FLAGS", "(\\Flagged)")[0] == "OK"
+    assert conn.noop()[0] == "OK"
+    assert [m["flag"] for m in rig.messages()][:3] == ["flagged"] * 3
+    assert tokens(rig) == 1
+    rig.sim("switch", challenge_at="gateway")
+    conn.logout()
+    assert rig.log_errors() == []
+
+
 def test_capability_is_told(rig):
     """cp1 is asked for beside what the challenge wants."""
     rig.sim("token", op="cae", claims=json.dumps({"access_token": {

@@ -80,7 +80,8 @@ def _request(outer, item):
     req = Request(item["method"].upper(), "/v1.0/" + url.lstrip("/"), headers,
                   _body(item, headers))
     req.sim, req.user, req.box = outer.sim, outer.user, outer.user
-    req.scopes, req.inner = outer.scopes, True
+    req.scopes, req.inner, req.token = outer.scopes, True, outer.token
+    req.sim.login.check_challenge(req.token)
     return req
 
 

@@ -416,13 +416,18 @@ class Login:
                                 "expired.")
         if entry["box"] is None:
             return entry["app"], entry["scopes"]
-        claims = self.challenges.get(entry["box"].oid)
+        return entry["box"], entry["scopes"]
+
+    def check_challenge(self, token):
+        """A 401 for a token without the claims that are demanded by now."""
+        entry = self.access.get(token)
+        claims = entry and entry["box"] and \
+            self.challenges.get(entry["box"].oid)
         if claims and not _satisfies(entry["claims"], claims):
             raise _unauthorized(
                 "Continuous access evaluation resulted in challenge.",
                 'error="insufficient_claims", claims="' +
                 base64.b64encode(claims.encode()).decode() + '"')
-        return entry["box"], entry["scopes"]
 
     def challenge(self, box, claims):
         """Only tokens obtained with these claims are accepted from now."""

@@ -65,8 +65,11 @@ class Simulator:
     def authenticate(self, req):
         """Sets the user and the scopes of a request."""
         auth = req.headers.get("authorization", "")
-        token = auth[7:] if auth.lower().startswith("bearer ") else ""
-        req.user, req.scopes = self.login.check_access(token)
+        req.token = auth[7:] if auth.lower().startswith("bearer ") else ""
+        req.user, req.scopes = self.login.check_access(req.token)
+        if self.switches["challenge_at"] == "gateway" or \
+                req.segments()[1:] != ["$batch"]:
+            self.login.check_challenge(req.token)
         req.box = req.limited = req.user
         if getattr(req.user, "is_app", False):
             seg = req.segments()

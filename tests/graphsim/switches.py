@@ -45,6 +45,8 @@ SWITCHES = {
     "window_bytes": ("150000000", "S28 bytes written in 5 minutes"),
     "retry_after": ("seconds", "S28 form: seconds, fraction, date, absent"),
     "batch": ("yes", "$batch: yes, missing"),
+    "challenge_at": ("gateway", "where claims are demanded of a $batch: "
+                     "gateway, workload (each part by itself)"),
     "batch_throttle": ("0", "S31 the last N of a batch get 429, never "
                        "the first"),
     "upload_host": ("same", "upload URLs on: same, other"),

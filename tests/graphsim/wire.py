@@ -24,7 +24,7 @@ class Request:
         self.headers = {k.lower(): v for k, v in headers.items()}
         self.body = body
         self.box = None
-        self.user = None
+        self.user = self.token = None
         self.sim = None
         self.scopes = None            # None: not limited
         self.inner = False
