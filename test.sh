@@ -170,7 +170,8 @@ if wanted lint; then
 		--suppress=uninitvar --suppress=legacyUninitvar \
 		--suppress=unknownMacro plugin
 	step "clang-tidy" sh tests/tidy.sh
-	step "manual pages" mandoc -Tlint -W error src/callback/*.8 src/tool/*.1
+	step "manual pages" mandoc -Tlint -W error src/callback/*.8 \
+		src/tool/*.1 plugin/doveadm/*.1
 fi
 if wanted sim; then
 	pytest_step "simulator" tests/graphsim/tests

@@ -24,6 +24,8 @@ rule "only plugin/compat asks for a Dovecot version" \
 rule "json-c and curl stay in the files that wrap them" \
 	-E '<(json-c/json|curl/curl)\.h>' plugin --include='*.[ch]' \
 	--exclude=msgraph-transport.c
+rule "plugin/doveadm knows msgraph-admin.h alone" \
+	-E 'include "(graph-|broker-|msnet-|msgraph-([^a]|a[^d]))' plugin/doveadm
 for setting in broker account mailbox url cloud ca_file rfc822_size expunge \
 	body_cache_size poll_interval request_timeout; do
 	for file in plugin/msgraph-settings-env.c \

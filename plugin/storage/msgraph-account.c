@@ -4,6 +4,7 @@
 #include "safe-memset.h"
 #include "mail-user.h"
 #include "broker-client.h"
+#include "broker-proto.h"
 #include "msnet-transport.h"
 #include "msgraph-account.h"
 #include "msgraph-bodies.h"
@@ -72,6 +73,23 @@ account_get_token(void *context, const char *rejected, const char *claims,
 	}
 	broker_answer_deinit(&answer);
 	return ret;
+}
+
+const char *msgraph_account_sign_in(struct msgraph_account *account,
+				    const char **text_r)
+{
+	struct broker_answer answer;
+	const char *state;
+
+	broker_client_get_token(account->set->broker, account->set->account,
+				NULL, NULL,
+				account->set->request_timeout * 1000, &answer);
+	state = broker_status_name(answer.status);
+	*text_r = answer.status == BROKER_OK ? NULL :
+		t_strconcat(answer.message == NULL ? state : answer.message,
+			    answer.url == NULL ? NULL : ": ", answer.url, NULL);
+	broker_answer_deinit(&answer);
+	return state;
 }
 
 static void account_request_finished(void *context,

@@ -43,6 +43,10 @@ int msgraph_account_create(struct mail_user *user, struct event *event,
 			   const struct msgraph_settings *set,
 			   struct msgraph_account **account_r,
 			   const char **error_r);
+/* Whether the daemon has a token for it: a word for the state, and what to do
+   about it or NULL. Data stack. */
+const char *msgraph_account_sign_in(struct msgraph_account *account,
+				    const char **text_r);
 void msgraph_account_ref(struct msgraph_account *account);
 void msgraph_account_unref(struct msgraph_account **account);
 

@@ -354,6 +354,24 @@ int msgraph_bodies_copy(struct msgraph_bodies *bodies, const char *id,
 	return 0;
 }
 
+void msgraph_bodies_rename(struct msgraph_bodies *bodies, const char *id,
+			   const char *new_id)
+{
+	static const char *const suffixes[] = {
+		BODY_PINNED_SUFFIX, "", BODY_EVICTED_SUFFIX
+	};
+	const char *path, *error;
+	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(suffixes); i++) T_BEGIN {
+		path = body_path(bodies, id, suffixes[i]);
+		if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    body_rename(path, body_path(bodies, new_id, suffixes[i]),
+				TRUE, &error) < 0)
+			e_error(bodies->event, "%s", error);
+	} T_END;
+}
+
 void msgraph_bodies_release(struct msgraph_bodies *bodies, const char *id)
 {
 	T_BEGIN {

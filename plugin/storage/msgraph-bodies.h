@@ -47,6 +47,10 @@ void msgraph_bodies_drop_temp(char **temp_path);
 int msgraph_bodies_copy(struct msgraph_bodies *bodies, const char *id,
 			const char *new_id, bool *differs_r,
 			const char **error_r);
+/* The message has another id now. What cannot be carried over is fetched
+   again. */
+void msgraph_bodies_rename(struct msgraph_bodies *bodies, const char *id,
+			   const char *new_id);
 /* The message has left a folder: a pinned body becomes an ordinary one. */
 void msgraph_bodies_release(struct msgraph_bodies *bodies, const char *id);
 /* The message is gone for good. Missing files are fine. */

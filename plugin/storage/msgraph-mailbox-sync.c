@@ -70,6 +70,58 @@ static void msgraph_sync_progress(void *context, unsigned int messages)
 	} T_END;
 }
 
+static void msgraph_sync_renamed(void *context, const char *old_id,
+				 const char *id)
+{
+	struct msgraph_mailbox *mbox = context;
+
+	if (old_id != NULL)
+		msgraph_bodies_rename(mbox->storage->account->bodies, old_id,
+				      id);
+}
+
+static void
+msgraph_sync_differs(void *context, enum msgraph_difference what, uint32_t uid,
+		     const char *id)
+{
+	struct msgraph_mailbox *mbox = context;
+
+	if (mbox->differs != NULL)
+		mbox->differs(mbox->differs_context, what, uid, id);
+}
+
+int msgraph_mailbox_sync_env(struct msgraph_mailbox *mbox,
+			     struct msgraph_sync_env *env)
+{
+	struct mailbox *box = &mbox->box;
+	struct msgraph_account *account = mbox->storage->account;
+	const char *path;
+
+	if (mailbox_get_path_to(box, MAILBOX_LIST_PATH_TYPE_INDEX, &path) <= 0)
+		return -1;
+	i_zero(env);
+	env->index = box->index;
+	env->idmap = mbox->idmap;
+	env->client = account->client;
+	env->event = box->event;
+	env->folder_id = mbox->folder_id;
+	env->dir = path;
+	env->expunge_mode = account->set->expunge;
+	env->is_trash = mbox->role == GRAPH_FOLDER_DELETED;
+	env->trash_id = msgraph_folders_role_id(account->folders,
+						GRAPH_FOLDER_DELETED);
+	env->index_sync_flags = index_storage_get_sync_flags(box);
+	env->next_uid_validity = msgraph_sync_next_uid_validity;
+	env->recent = msgraph_sync_recent;
+	env->expunged = msgraph_sync_expunged;
+	env->edited = msgraph_sync_edited;
+	env->renamed = msgraph_sync_renamed;
+	env->differs = msgraph_sync_differs;
+	env->progress = msgraph_sync_progress;
+	env->context = mbox;
+	return 0;
+}
+
 static int
 msgraph_mailbox_sync_run(struct msgraph_mailbox *mbox,
 			 enum msgraph_sync_flags flags,
@@ -78,32 +130,13 @@ msgraph_mailbox_sync_run(struct msgraph_mailbox *mbox,
 	struct mailbox *box = &mbox->box;
 	struct msgraph_account *account = mbox->storage->account;
 	struct msgraph_sync_env env;
-	const char *error, *path;
+	const char *error;
 	struct timeval now;
 	int64_t since;
 	int ret;
 
-	if (mailbox_get_path_to(box, MAILBOX_LIST_PATH_TYPE_INDEX, &path) <= 0)
+	if (msgraph_mailbox_sync_env(mbox, &env) < 0)
 		return -1;
-	i_zero(&env);
-	env.index = box->index;
-	env.idmap = mbox->idmap;
-	env.client = account->client;
-	env.event = box->event;
-	env.folder_id = mbox->folder_id;
-	env.dir = path;
-	env.expunge_mode = account->set->expunge;
-	env.is_trash = mbox->role == GRAPH_FOLDER_DELETED;
-	env.trash_id = msgraph_folders_role_id(account->folders,
-					       GRAPH_FOLDER_DELETED);
-	env.index_sync_flags = index_storage_get_sync_flags(box);
-	env.next_uid_validity = msgraph_sync_next_uid_validity;
-	env.recent = msgraph_sync_recent;
-	env.expunged = msgraph_sync_expunged;
-	env.edited = msgraph_sync_edited;
-	env.progress = msgraph_sync_progress;
-	env.context = mbox;
-
 	i_gettimeofday(&now);
 	since = now.tv_sec * 1000LL + now.tv_usec / 1000;
 	if ((flags & MSGRAPH_SYNC_AHEAD) != 0 &&
@@ -205,6 +238,31 @@ msgraph_mailbox_sync(struct msgraph_mailbox *mbox,
 		msgraph_sync_tell(mbox, "Showing the mailbox as it was last "
 				  "known", &result.pull);
 	mbox->failure_told = TRUE;
+	return 0;
+}
+
+int msgraph_mailbox_sync_strictly(struct msgraph_mailbox *mbox,
+				  enum msgraph_sync_flags flags,
+				  struct msgraph_sync_result *result_r)
+{
+	struct mail_storage *storage = mbox->box.storage;
+
+	if (msgraph_mailbox_sync_run(mbox, flags, result_r) < 0)
+		return -1;
+	if ((result_r->pull.error == GRAPH_ERROR_FOLDER_GONE ||
+	     result_r->pull.error == GRAPH_ERROR_NOT_FOUND) &&
+	    !msgraph_mailbox_is_gone(mbox, &result_r->pull) &&
+	    msgraph_mailbox_sync_run(mbox, flags | MSGRAPH_SYNC_FULL,
+				     result_r) < 0)
+		return -1;
+	if (result_r->pull.error != GRAPH_OK) {
+		msgraph_error_set_storage(storage, &result_r->pull);
+		return -1;
+	}
+	if (result_r->push.error != GRAPH_OK) {
+		msgraph_error_set_storage(storage, &result_r->push);
+		return -1;
+	}
 	return 0;
 }
 

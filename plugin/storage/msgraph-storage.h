@@ -32,6 +32,11 @@ struct msgraph_mailbox {
 	bool failure_told;
 	/* the delta link was called unknown, though the folder is there */
 	bool link_doubtful;
+
+	/* NULL, or who wants to know what a pull finds */
+	void (*differs)(void *context, enum msgraph_difference what,
+			uint32_t uid, const char *id);
+	void *differs_context;
 };
 
 #define MSGRAPH_STORAGE(s) \
@@ -42,6 +47,15 @@ struct msgraph_mailbox {
 /* msgraph-mailbox-sync.c */
 struct mailbox_sync_context *
 msgraph_mailbox_sync_init(struct mailbox *box, enum mailbox_sync_flags flags);
+/* What the steps of a sync need to know of the mailbox, which is open. Returns
+   -1 with the storage error set. */
+int msgraph_mailbox_sync_env(struct msgraph_mailbox *mbox,
+			     struct msgraph_sync_env *env_r);
+/* The same as syncs of clients do, but that Graph cannot be asked, or will not
+   have the changes just now, is an error, too. */
+int msgraph_mailbox_sync_strictly(struct msgraph_mailbox *mbox,
+				  enum msgraph_sync_flags flags,
+				  struct msgraph_sync_result *result_r);
 /* Push what is pending, if anything; what fails stays pending. */
 void msgraph_mailbox_push(struct msgraph_mailbox *mbox);
 /* The first enumeration is complete. */

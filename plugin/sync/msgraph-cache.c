@@ -48,6 +48,7 @@ enum {
 	FIELD_RECEIVED, FIELD_SENT, FIELD_SAVED, FIELD_GUID, FIELD_SNIPPET,
 	FIELD_COUNT
 };
+#define HEADER_MESSAGE_ID 9
 
 struct sent_date {
 	uint32_t time;
@@ -431,6 +432,48 @@ content_people(uint32_t crc, const struct graph_addresses *people)
 	for (i = 0; i < people->count; i++)
 		crc = content_text(crc, people->items[i].address);
 	return content_text(crc, NULL);
+}
+
+static const char *identity(const char *message_id, int64_t received)
+{
+	message_id = t_str_trim(message_id, " \t\r\n");
+	return *message_id == '\0' ? NULL :
+		t_strdup_printf("%"PRId64" %s", received < 0 ? 0 : received,
+				message_id);
+}
+
+const char *msgraph_cache_identity(struct msgraph_cache *cache, uint32_t seq)
+{
+	buffer_t *date = t_buffer_create(sizeof(uint32_t));
+	buffer_t *header = t_buffer_create(128);
+	unsigned int idx = cache->headers[HEADER_MESSAGE_ID].idx;
+	uint32_t received;
+	const char *p;
+
+	if (mail_cache_lookup_field(cache->view, date, seq,
+				    cache->fields[FIELD_RECEIVED].idx) <= 0 ||
+	    mail_cache_lookup_field(cache->view, header, seq, idx) <= 0 ||
+	    date->used != sizeof(received))
+		return NULL;
+	memcpy(&received, date->data, sizeof(received));
+	/* behind the line numbers; the text has no NULs */
+	p = memchr(header->data, ':', header->used);
+	return p == NULL ? NULL :
+		identity(t_strndup(p + 1, (const char *)header->data +
+				   header->used - p - 1), received);
+}
+
+const char *msgraph_cache_row_identity(const struct graph_message *msg)
+{
+	const char *value = msg->internet_message_id;
+	unsigned int i;
+
+	for (i = 0; i < msg->header_count; i++) {
+		if (strcasecmp(msg->headers[i].name, "message-id") == 0)
+			value = msg->headers[i].value;
+	}
+	return value == NULL || msg->received == GRAPH_TIME_UNKNOWN ? NULL :
+		identity(clean_value(value), msg->received);
 }
 
 uint32_t msgraph_cache_content(const struct graph_message *msg)

@@ -27,6 +27,11 @@ void msgraph_cache_restore(struct msgraph_cache *cache, uint32_t seq,
 /* When the message came into the folder, as far as we have seen. */
 void msgraph_cache_set_saved(struct msgraph_cache *cache, uint32_t seq,
 			     uint32_t date);
+/* What tells a message without its id: Message-ID and date of arrival. Returns
+   NULL if the cache does not have both. Data stack. */
+const char *msgraph_cache_identity(struct msgraph_cache *cache, uint32_t seq);
+/* PURE: the same of a row. */
+const char *msgraph_cache_row_identity(const struct graph_message *msg);
 void msgraph_cache_end(struct msgraph_cache *cache);
 void msgraph_cache_deinit(struct msgraph_cache **cache);
 

@@ -16,7 +16,7 @@
 
 #define MSGRAPH_EXT_NAME "msgraph"
 #define MSGRAPH_SIDE_FNAME "msgraph.ids"
-#define MSGRAPH_HDR_VERSION 1
+#define MSGRAPH_HDR_VERSION 2
 /* links are a few kB; the index can hold 64 kB */
 #define MSGRAPH_LINK_MAX 60000
 
@@ -31,6 +31,7 @@ struct msgraph_hdr {
 	uint32_t version;
 	uint32_t generation;
 	uint32_t last_pull;
+	uint32_t id_changes;
 	uint32_t link_size;
 	/* link follows */
 };
@@ -44,7 +45,7 @@ struct msgraph_idmap {
 	HASH_TABLE(char *, void *) uids;
 	pool_t pool;
 	uint32_t scanned_uid;
-	uint32_t uid_validity;
+	uint32_t uid_validity, id_changes;
 
 	/* hash in hex -> id, from the side file */
 	HASH_TABLE(char *, char *) side;
@@ -266,15 +267,34 @@ int msgraph_idmap_get(struct msgraph_idmap *idmap, struct mail_index_view *view,
 	return id_decode(idmap, &rec, id_r, error_r);
 }
 
+static const struct msgraph_hdr *
+idmap_get_hdr(struct msgraph_idmap *idmap, struct mail_index_view *view,
+	      size_t *size_r)
+{
+	const struct msgraph_hdr *hdr;
+	const void *data;
+
+	mail_index_get_header_ext(view, idmap->ext_id, &data, size_r);
+	hdr = data;
+	return *size_r < sizeof(*hdr) || hdr->version != MSGRAPH_HDR_VERSION ?
+		NULL : hdr;
+}
+
 static void idmap_scan(struct msgraph_idmap *idmap,
 		       struct mail_index_view *view)
 {
 	const struct mail_index_header *hdr = mail_index_get_header(view);
-	uint32_t seq, seq2, uid;
+	const struct msgraph_hdr *own;
+	uint32_t seq, seq2, uid, id_changes;
+	size_t size;
 
-	if (idmap->uid_validity != hdr->uid_validity) {
+	own = idmap_get_hdr(idmap, view, &size);
+	id_changes = own == NULL ? 0 : own->id_changes;
+	if (idmap->uid_validity != hdr->uid_validity ||
+	    idmap->id_changes != id_changes) {
 		idmap_forget(idmap);
 		idmap->uid_validity = hdr->uid_validity;
+		idmap->id_changes = id_changes;
 	}
 	if (!hash_table_is_created(idmap->uids)) {
 		idmap->pool = pool_alloconly_create("msgraph idmap", 16384);
@@ -331,6 +351,22 @@ int msgraph_idmap_set(struct msgraph_idmap *idmap,
 	return 0;
 }
 
+int msgraph_idmap_set_id(struct msgraph_idmap *idmap,
+			 struct mail_index_view *view,
+			 struct mail_index_transaction *trans, uint32_t seq,
+			 const char *id, const char **error_r)
+{
+	struct msgraph_rec rec;
+
+	if (!idmap_get_rec(idmap, view, seq, &rec))
+		i_zero(&rec);
+	memset(rec.data, 0, sizeof(rec.data));
+	if (id_encode(idmap, id, &rec, error_r) < 0)
+		return -1;
+	mail_index_update_ext(trans, seq, idmap->ext_id, &rec, NULL);
+	return 0;
+}
+
 void msgraph_idmap_set_flags(struct msgraph_idmap *idmap,
 			     struct mail_index_view *view,
 			     struct mail_index_transaction *trans,
@@ -366,15 +402,14 @@ void msgraph_idmap_get_state(struct msgraph_idmap *idmap,
 			     struct msgraph_folder_state *state_r)
 {
 	const struct msgraph_hdr *hdr;
-	const void *data;
 	size_t size;
 
 	i_zero(state_r);
-	mail_index_get_header_ext(view, idmap->ext_id, &data, &size);
-	hdr = data;
-	if (size < sizeof(*hdr) || hdr->version != MSGRAPH_HDR_VERSION)
+	hdr = idmap_get_hdr(idmap, view, &size);
+	if (hdr == NULL)
 		return;
 	state_r->generation = hdr->generation;
+	state_r->id_changes = hdr->id_changes;
 	state_r->last_pull = hdr->last_pull;
 	if (hdr->link_size > 0 && hdr->link_size <= size - sizeof(*hdr))
 		state_r->link = t_strndup(hdr + 1, hdr->link_size);
@@ -397,6 +432,7 @@ void msgraph_idmap_set_state(struct msgraph_idmap *idmap,
 	hdr.version = MSGRAPH_HDR_VERSION;
 	hdr.generation = state->generation;
 	hdr.last_pull = state->last_pull;
+	hdr.id_changes = state->id_changes;
 	hdr.link_size = link_size;
 	buffer_append(buf, &hdr, sizeof(hdr));
 	if (link_size > 0)

@@ -47,6 +47,8 @@ struct msgraph_folder_state {
 	uint32_t generation;
 	/* seconds, when the last pull was applied */
 	uint32_t last_pull;
+	/* rises when messages that were known get another id */
+	uint32_t id_changes;
 };
 
 /* Register the extensions. dir holds the side file. */
@@ -70,6 +72,12 @@ int msgraph_idmap_set(struct msgraph_idmap *idmap,
 		      struct mail_index_transaction *trans, uint32_t seq,
 		      const char *id, uint32_t size_estimate, uint8_t flags,
 		      uint32_t content, const char **error_r);
+/* Give an existing record another id; the caller raises id_changes in the same
+   transaction. */
+int msgraph_idmap_set_id(struct msgraph_idmap *idmap,
+			 struct mail_index_view *view,
+			 struct mail_index_transaction *trans, uint32_t seq,
+			 const char *id, const char **error_r);
 /* Change one field of an existing record. */
 void msgraph_idmap_set_flags(struct msgraph_idmap *idmap,
 			     struct mail_index_view *view,

@@ -22,8 +22,11 @@ struct apply {
 	struct mail_index_view *view;
 	struct mail_index_transaction *trans;
 	struct msgraph_cache *cache;
+	/* NULL until it is needed */
+	struct msgraph_adopt *adopt;
 	struct msgraph_sync_result *result;
 	uint32_t next_uid;
+	unsigned int id_changes;
 	const char **error_r;
 };
 
@@ -40,6 +43,19 @@ apply_pending(struct apply *apply, uint32_t uid)
 		array_bsearch(apply->pending, &uid, pending_uid_cmp);
 }
 
+/* seq 0 = the message is not here yet */
+static void apply_differs(struct apply *apply, enum msgraph_difference what,
+			  uint32_t seq, const char *id)
+{
+	uint32_t uid = 0;
+
+	if (apply->env->differs == NULL)
+		return;
+	if (seq > 0)
+		mail_index_lookup_uid(apply->view, seq, &uid);
+	apply->env->differs(apply->env->context, what, uid, id);
+}
+
 static void apply_expunge(struct apply *apply, uint32_t seq, const char *id)
 {
 	uint32_t uid;
@@ -47,7 +63,7 @@ static void apply_expunge(struct apply *apply, uint32_t seq, const char *id)
 	mail_index_lookup_uid(apply->view, seq, &uid);
 	mail_index_expunge(apply->trans, seq);
 	apply->result->expunged++;
-	if (apply->env->expunged != NULL)
+	if (apply->env->expunged != NULL && id != NULL && !apply->pull->verify)
 		apply->env->expunged(apply->env->context, uid, id);
 }
 
@@ -169,8 +185,10 @@ static void apply_flags(struct apply *apply, uint32_t seq,
 			state.keywords = NULL;
 		}
 	}
-	if (apply_state(apply, seq, &state))
+	if (apply_state(apply, seq, &state)) {
 		apply->result->updated++;
+		apply_differs(apply, MSGRAPH_DIFFERS_FLAGS, seq, msg->id);
+	}
 }
 
 static int apply_append(struct apply *apply, const struct graph_message *msg)
@@ -277,8 +295,9 @@ static bool apply_known(struct apply *apply, const struct msgraph_pulled *row,
 	if (msg != NULL)
 		edited = apply_is_edited(apply, seq, msg);
 	if (edited) {
+		apply_differs(apply, MSGRAPH_DIFFERS_CONTENT, seq, row->id);
 		apply_expunge(apply, seq, row->id);
-		if (apply->env->edited != NULL)
+		if (apply->env->edited != NULL && !apply->pull->verify)
 			apply->env->edited(apply->env->context, row->id);
 	} else if (msg != NULL) {
 		apply_flags(apply, seq, msg);
@@ -289,6 +308,37 @@ static bool apply_known(struct apply *apply, const struct msgraph_pulled *row,
 	return !edited;
 }
 
+/* After a complete listing a message may be known under an id that it no longer
+   has, as when the mailbox was moved to another place. Returns 1 when it is. */
+static int apply_adopt(struct apply *apply, const struct graph_message *msg)
+{
+	const struct msgraph_sync_env *env = apply->env;
+	const char *old, *error;
+	uint32_t seq;
+
+	if (!apply->pull->full || apply->pull->generation == 0 ||
+	    apply->pull->unnamed)
+		return 0;
+	if (apply->adopt == NULL)
+		apply->adopt = msgraph_adopt_init(env, apply->view,
+						  apply->cache, apply->pull);
+	seq = msgraph_adopt_take(apply->adopt, msg);
+	if (seq == 0)
+		return 0;
+	apply_differs(apply, MSGRAPH_DIFFERS_ID, seq, msg->id);
+	if (msgraph_idmap_get(env->idmap, apply->view, seq, &old, NULL,
+			      &error) <= 0)
+		old = NULL;
+	if (msgraph_idmap_set_id(env->idmap, apply->view, apply->trans, seq,
+				 msg->id, apply->error_r) < 0)
+		return -1;
+	apply->id_changes++;
+	if (env->renamed != NULL && !apply->pull->verify)
+		env->renamed(env->context, old, msg->id);
+	apply_flags(apply, seq, msg);
+	return 1;
+}
+
 static int apply_fresh(struct apply *apply, const struct msgraph_pulled *row)
 {
 	const struct graph_message *msg;
@@ -297,10 +347,16 @@ static int apply_fresh(struct apply *apply, const struct msgraph_pulled *row)
 
 	msg = apply_open_row(apply, row, &own);
 	/* one that was only named cannot be shown */
-	if (msg != NULL && (msg != own || !row->partial))
-		ret = apply_append(apply, msg);
+	if (msg != NULL && (msg != own || !row->partial)) {
+		ret = apply_adopt(apply, msg);
+		if (ret == 0) {
+			apply_differs(apply, MSGRAPH_DIFFERS_MISSING, 0,
+				      msg->id);
+			ret = apply_append(apply, msg);
+		}
+	}
 	graph_message_free(&own);
-	return ret;
+	return ret < 0 ? -1 : 0;
 }
 
 static int apply_rows(struct apply *apply)
@@ -314,8 +370,11 @@ static int apply_rows(struct apply *apply)
 	array_foreach(&apply->pull->rows, row) T_BEGIN {
 		seq = apply_find(apply, row->id);
 		if (row->removed) {
-			if (seq != 0)
+			if (seq != 0) {
+				apply_differs(apply, MSGRAPH_DIFFERS_GONE,
+					      seq, row->id);
 				apply_expunge(apply, seq, row->id);
+			}
 		} else if (seq == 0 || !apply_known(apply, row, seq)) {
 			array_push_back(&fresh, &row);
 		}
@@ -330,22 +389,40 @@ static int apply_rows(struct apply *apply)
 	return ret;
 }
 
+/* The record stands for nothing that the listing has named. */
+static bool apply_is_unnamed(struct apply *apply, uint32_t seq,
+			     const char **id_r)
+{
+	const char *error;
+	int ret;
+
+	if (apply->adopt != NULL && msgraph_adopt_is_taken(apply->adopt, seq))
+		return FALSE;
+	ret = msgraph_idmap_get(apply->env->idmap, apply->view, seq, id_r,
+				NULL, &error);
+	if (ret == 0)
+		*id_r = NULL;
+	return ret == 0 ||
+		(ret > 0 &&
+		 hash_table_lookup(apply->pull->by_id, *id_r) == NULL);
+}
+
 /* After a complete listing: what it did not name is gone, except what has been
    saved since it began. */
 static void apply_sweep(struct apply *apply)
 {
 	const struct mail_index_header *hdr =
 		mail_index_get_header(apply->view);
-	const char *id, *error;
+	const char *id;
 	uint32_t seq, uid;
 
 	for (seq = 1; seq <= hdr->messages_count; seq++) T_BEGIN {
 		mail_index_lookup_uid(apply->view, seq, &uid);
 		if (uid < apply->pull->next_uid &&
-		    msgraph_idmap_get(apply->env->idmap, apply->view, seq,
-				      &id, NULL, &error) > 0 &&
-		    hash_table_lookup(apply->pull->by_id, id) == NULL)
+		    apply_is_unnamed(apply, seq, &id)) {
+			apply_differs(apply, MSGRAPH_DIFFERS_GONE, seq, id);
 			apply_expunge(apply, seq, id);
+		}
 	} T_END;
 }
 
@@ -378,6 +455,7 @@ int msgraph_apply(const struct msgraph_sync_env *env,
 		/* another process was faster; its result is in the index */
 		return 0;
 	}
+	result->compared = TRUE;
 	i_zero(&apply);
 	apply.env = env;
 	apply.pull = pull;
@@ -401,8 +479,10 @@ int msgraph_apply(const struct msgraph_sync_env *env,
 	state.link = pull->link;
 	state.generation++;
 	state.last_pull = ioloop_time;
+	state.id_changes += apply.id_changes;
 	msgraph_idmap_set_state(env->idmap, view, apply.trans, &state);
-	if (ret < 0)
+	msgraph_adopt_deinit(&apply.adopt);
+	if (ret < 0 || pull->verify)
 		mail_index_transaction_rollback(&apply.trans);
 	else if (mail_index_transaction_commit(&apply.trans) < 0) {
 		*error_r = msgraph_compat_index_error(env->index);

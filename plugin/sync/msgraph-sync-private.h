@@ -40,6 +40,8 @@ struct msgraph_pull {
 	bool full;
 	/* rows that had no id to know them by */
 	bool unnamed;
+	/* tell how the index differs, change nothing */
+	bool verify;
 	/* the service delivered extended properties */
 	bool has_properties;
 	const char *link;
@@ -129,6 +131,22 @@ msgraph_pull_read(const struct msgraph_pull *pull,
 const struct graph_message *
 msgraph_pull_asked(const struct msgraph_pull *pull,
 		   const struct msgraph_pulled *row);
+
+/* msgraph-sync-adopt.c: messages that have another id now, after a complete
+   listing. */
+struct msgraph_cache;
+struct msgraph_adopt;
+struct msgraph_adopt *
+msgraph_adopt_init(const struct msgraph_sync_env *env,
+		   struct mail_index_view *view, struct msgraph_cache *cache,
+		   const struct msgraph_pull *pull);
+/* Sequence of the record that is this message under an old id, or 0. Each is
+   given away once. */
+uint32_t msgraph_adopt_take(struct msgraph_adopt *adopt,
+			    const struct graph_message *msg);
+/* It has been given away. */
+bool msgraph_adopt_is_taken(struct msgraph_adopt *adopt, uint32_t seq);
+void msgraph_adopt_deinit(struct msgraph_adopt **adopt);
 
 /* Put a pull into the index, under the sync lock of (view): new messages in
    order of their dates, flags except where a local change is pending, gone

@@ -256,6 +256,11 @@ void msgraph_spool_remove(const struct msgraph_sync_env *env,
 	pull->listing = FALSE;
 }
 
+bool msgraph_sync_is_listing(const char *dir)
+{
+	return access(t_strconcat(dir, "/"SPOOL_NAME, NULL), F_OK) == 0;
+}
+
 void msgraph_spool_forget(const struct msgraph_sync_env *env)
 {
 	i_unlink_if_exists(spool_path(env));

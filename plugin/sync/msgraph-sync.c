@@ -49,7 +49,7 @@ sync_pull(const struct msgraph_sync_env *env, enum msgraph_sync_flags flags,
 	start.generation = state.generation;
 	start.link = state.link;
 	start.ahead = (flags & MSGRAPH_SYNC_AHEAD) != 0;
-	start.anew = (flags & MSGRAPH_SYNC_FULL) != 0;
+	start.anew = (flags & (MSGRAPH_SYNC_FULL | MSGRAPH_SYNC_VERIFY)) != 0;
 	if (start.anew)
 		start.link = NULL;
 	pull = msgraph_pull_run(env, &start, fail_r);
@@ -284,6 +284,30 @@ static int sync_push(const struct msgraph_sync_env *env, pool_t pool,
 	return ret < 0 ? -1 : 0;
 }
 
+int msgraph_sync_count_pending(const struct msgraph_sync_env *env,
+			       unsigned int *count_r,
+			       const char **index_error_r)
+{
+	ARRAY_TYPE(msgraph_pending) pending;
+	struct mail_index_transaction *trans;
+	struct mail_index_sync_ctx *ctx;
+	struct mail_index_view *view;
+	pool_t pool;
+
+	*count_r = 0;
+	if (!msgraph_sync_have_pending(env->index))
+		return 0;
+	if (sync_begin(env, &ctx, &view, &trans, index_error_r) < 0)
+		return -1;
+	pool = pool_alloconly_create("msgraph pending", 1024);
+	p_array_init(&pending, pool, 16);
+	msgraph_pending_collect(env, ctx, view, pool, &pending);
+	*count_r = array_count(&pending);
+	mail_index_sync_rollback(&ctx);
+	pool_unref(&pool);
+	return 0;
+}
+
 int msgraph_sync_run(const struct msgraph_sync_env *env,
 		     enum msgraph_sync_flags flags,
 		     struct msgraph_sync_result *result_r,
@@ -298,14 +322,17 @@ int msgraph_sync_run(const struct msgraph_sync_env *env,
 	i_zero(result_r);
 	*index_error_r = NULL;
 	pool = pool_alloconly_create("msgraph sync", 4096);
-	if ((flags & MSGRAPH_SYNC_PULL) != 0)
+	if ((flags & (MSGRAPH_SYNC_PULL | MSGRAPH_SYNC_VERIFY)) != 0)
 		pull = sync_pull(env, flags, &result_r->pull);
-	if (pull != NULL)
+	if (pull != NULL) {
+		pull->verify = (flags & MSGRAPH_SYNC_VERIFY) != 0;
+		result_r->unnamed = pull->unnamed;
 		ret = sync_apply(env, pull, pool, result_r, index_error_r);
+	}
 	if (pull != NULL && ret == 0)
 		msgraph_spool_remove(env, pull);
 	msgraph_pull_free(&pull);
-	if (ret == 0)
+	if (ret == 0 && (flags & MSGRAPH_SYNC_VERIFY) == 0)
 		ret = sync_push(env, pool, result_r, index_error_r);
 	sync_get_state(env, &state, &next_uid);
 	result_r->synced = state.generation > 0;

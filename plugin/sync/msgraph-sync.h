@@ -27,7 +27,19 @@ enum msgraph_sync_flags {
 	/* forget the delta link first (doveadm force-resync) */
 	MSGRAPH_SYNC_FULL = 0x02,
 	/* what graph_delta_ahead() has brought is new enough */
-	MSGRAPH_SYNC_AHEAD = 0x04
+	MSGRAPH_SYNC_AHEAD = 0x04,
+	/* list everything and tell how the index differs from it, but change
+	   nothing (doveadm msgraph verify) */
+	MSGRAPH_SYNC_VERIFY = 0x08
+};
+
+enum msgraph_difference {
+	MSGRAPH_DIFFERS_MISSING = 0,	/* at Graph, not here */
+	MSGRAPH_DIFFERS_GONE,		/* here, not at Graph */
+	MSGRAPH_DIFFERS_FLAGS,		/* also keywords */
+	/* here under an id that Graph does not have, or that cannot be read */
+	MSGRAPH_DIFFERS_ID,
+	MSGRAPH_DIFFERS_CONTENT		/* a draft that others have edited */
 };
 
 struct msgraph_sync_env {
@@ -56,6 +68,12 @@ struct msgraph_sync_env {
 	void (*expunged)(void *context, uint32_t uid, const char *id);
 	/* others have edited the draft with this id: copies are out of date */
 	void (*edited)(void *context, const char *id);
+	/* the message with the id old_id (NULL = not known) has another one */
+	void (*renamed)(void *context, const char *old_id, const char *id);
+	/* A pull has found this; uid 0 = it has none yet. The id may be
+	   NULL. */
+	void (*differs)(void *context, enum msgraph_difference what,
+			uint32_t uid, const char *id);
 	/* Called without lock, at most once a second while a long listing
 	   runs. */
 	void (*progress)(void *context, unsigned int messages);
@@ -73,6 +91,12 @@ struct msgraph_sync_result {
 	struct graph_failure refused;
 	/* the first enumeration is complete */
 	bool synced;
+	/* what was pulled has been compared with the index: another process was
+	   not faster */
+	bool compared;
+	/* the listing had rows that could not be used, so what it did not name
+	   may be there all the same */
+	bool unnamed;
 	unsigned int appended, expunged, updated, pushed;
 };
 
@@ -85,5 +109,13 @@ int msgraph_sync_run(const struct msgraph_sync_env *env,
 
 /* Local changes wait to be pushed. Cheap: no lock, no network. */
 bool msgraph_sync_have_pending(struct mail_index *index);
+/* Messages with such changes. Takes the index lock for a moment. Returns -1 on
+   an error of the index. */
+int msgraph_sync_count_pending(const struct msgraph_sync_env *env,
+			       unsigned int *count_r,
+			       const char **index_error_r);
+/* A complete listing was begun in the folder dir and has not come to its
+   end. */
+bool msgraph_sync_is_listing(const char *dir);
 
 #endif

@@ -113,6 +113,9 @@ static void add_message(struct test_graph *graph, string_t *str,
 		2000 + msg->day / 28, msg->day % 28 + 1,
 		msg->read ? "true" : "false", msg->draft ? "true" : "false",
 		msg->categories);
+	if (msg->message_id != NULL)
+		str_printfa(str, ",\"internetMessageId\":\"%s\"",
+			    msg->message_id);
 	if (properties)
 		str_append(str, ",\"singleValueExtendedProperties\":[{\"id\":"
 			   "\"Integer 0xe08\",\"value\":\"1000\"}]");

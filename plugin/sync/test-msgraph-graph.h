@@ -13,6 +13,7 @@ struct msnet_transport;
 
 struct test_graph_msg {
 	const char *id, *folder, *subject, *preview;
+	const char *message_id;	/* NULL = none */
 	unsigned int day;	/* received */
 	bool read, draft;
 	const char *categories;	/* inside of a JSON array */

@@ -28,6 +28,8 @@ static struct graph_client *client;
 static struct msgraph_sync_result result;
 static const char *dir;
 static unsigned int deadline_msecs;
+/* what a pull has found: "flags:2=b ..." */
+static string_t *differences;
 static void (*edited_func)(void *context, const char *id);
 static void *edited_context;
 
@@ -63,6 +65,7 @@ static void begin(const char *name)
 	};
 
 	test_begin(name);
+	differences = str_new(default_pool, 128);
 	dir = t_strdup_printf("test-sync.%ld", (long)getpid());
 	if (mkdir(dir, 0700) < 0)
 		i_fatal("mkdir(%s): %m", dir);
@@ -83,7 +86,19 @@ static void end(void)
 	if (unlink_directory(dir, UNLINK_DIRECTORY_FLAG_RMDIR, &error) < 0)
 		i_error("%s", error);
 	io_loop_destroy(&ioloop);
+	str_free(&differences);
 	test_end();
+}
+
+static void differs(void *context ATTR_UNUSED, enum msgraph_difference what,
+		    uint32_t uid, const char *id)
+{
+	static const char *const names[] = {
+		"missing", "gone", "flags", "id", "content"
+	};
+
+	str_printfa(differences, "%s%s:%u=%s", str_len(differences) == 0 ?
+		    "" : " ", names[what], uid, id == NULL ? "?" : id);
 }
 
 static void sync_mode(enum msgraph_sync_flags flags,
@@ -95,10 +110,12 @@ static void sync_mode(enum msgraph_sync_flags flags,
 		.event = event, .folder_id = TEST_GRAPH_FOLDER, .dir = dir,
 		.expunge_mode = mode, .trash_id = "trash",
 		.edited = edited_func, .context = edited_context,
+		.differs = differs,
 	};
 	const char *error;
 
 	test_graph_clear_log(graph);
+	str_truncate(differences, 0);
 	graph_client_set_deadline(client, deadline_msecs);
 	test_assert(msgraph_sync_run(&env, flags, &result, &error) == 0);
 	event_unref(&event);
@@ -478,6 +495,104 @@ static void test_draft_edited(void)
 	end();
 }
 
+/* Somebody has damaged the index: no delta tells of it. */
+static void damage(uint32_t expunge_uid, uint32_t flag_uid, uint32_t id_uid)
+{
+	struct mail_index_transaction *trans;
+	struct mail_index_view *view;
+	const char *error;
+	uint32_t seq;
+
+	view = mail_index_view_open(mail_index);
+	trans = mail_index_transaction_begin(view,
+		MAIL_INDEX_TRANSACTION_FLAG_EXTERNAL);
+	test_assert(mail_index_lookup_seq(view, flag_uid, &seq));
+	mail_index_update_flags(trans, seq, MODIFY_ADD, MAIL_FLAGGED);
+	test_assert(mail_index_lookup_seq(view, id_uid, &seq));
+	test_assert(msgraph_idmap_set_id(idmap, view, trans, seq, "lost",
+					 &error) == 0);
+	test_assert(mail_index_lookup_seq(view, expunge_uid, &seq));
+	mail_index_expunge(trans, seq);
+	test_assert(mail_index_transaction_commit(&trans) == 0);
+	mail_index_view_close(&view);
+	/* by another process: what this one remembers of ids goes, too */
+	close_index();
+	open_index();
+}
+
+static void test_verify(void)
+{
+	begin("verify tells what differs and changes nothing");
+	test_graph_add(graph, "d", 4)->message_id = "<d@x>";
+	test_graph_add(graph, "e", 5);
+	fill();
+	test_graph_page(graph, "d e", NULL, "L2");
+	sync_now();
+	check("1=a 2=b 3=c 4=d 5=e");
+	test_graph_page(graph, "*", NULL, "L9");
+	sync_mode(MSGRAPH_SYNC_VERIFY, MSGRAPH_EXPUNGE_RECOVERABLE);
+	test_assert(result.compared);
+	test_assert_strcmp(str_c(differences), "");
+
+	damage(2, 3, 4);
+	test_graph_remove(graph, "e");
+	test_graph_page(graph, "*", NULL, "L9");
+	sync_mode(MSGRAPH_SYNC_VERIFY, MSGRAPH_EXPUNGE_RECOVERABLE);
+	test_assert(result.compared);
+	test_assert_strcmp(str_c(differences),
+			   "flags:3=c missing:0=b id:4=d gone:5=e");
+	check("1=a 3=cF 4=lost 5=e");
+	/* the link is as it was */
+	test_graph_page(graph, "", NULL, "L2");
+	sync_now();
+	check_log("DELTA L2");
+
+	/* and a repair: what is the same message keeps its UID */
+	test_graph_page(graph, "*", NULL, "L3");
+	sync_mode(MSGRAPH_SYNC_PULL | MSGRAPH_SYNC_FULL,
+		  MSGRAPH_EXPUNGE_RECOVERABLE);
+	check("1=a 3=c 4=d 6=b");
+	test_graph_page(graph, "d", NULL, "L4");
+	sync_now();
+	check("1=a 3=c 4=d 6=b");
+	test_graph_page(graph, "*", NULL, "L9");
+	sync_mode(MSGRAPH_SYNC_VERIFY, MSGRAPH_EXPUNGE_RECOVERABLE);
+	test_assert_strcmp(str_c(differences), "");
+	end();
+}
+
+static void test_other_ids(void)
+{
+	struct test_graph_msg *msg;
+	unsigned int i;
+
+	begin("a mailbox whose ids are others keeps its UIDs");
+	for (i = 0; i < 4; i++) {
+		msg = test_graph_add(graph, t_strdup_printf("old%u", i), i);
+		/* 2 and 3 are alike: no telling which is which */
+		msg->message_id = t_strdup_printf("<%u@x>", I_MIN(i, 2));
+		msg->day = I_MIN(i, 2);
+	}
+	test_graph_page(graph, "*", NULL, "L1");
+	sync_now();
+	check("1=old0 2=old1 3=old2 4=old3");
+	for (i = 0; i < 4; i++) {
+		test_graph_remove(graph, t_strdup_printf("old%u", i));
+		msg = test_graph_add(graph, t_strdup_printf("new%u", i), i);
+		/* 1 came at another time: it is another message */
+		msg->message_id = t_strdup_printf("<%u@x>", I_MIN(i, 2));
+		msg->day = i == 1 ? 9 : I_MIN(i, 2);
+	}
+	test_graph_page_fail(graph, 410, "syncStateNotFound");
+	test_graph_page(graph, "*", NULL, "L2");
+	sync_now();
+	check("1=new0 5=new2 6=new3 7=new1");
+	test_graph_page(graph, "new0 -new2", NULL, "L3");
+	sync_now();
+	check("1=new0 6=new3 7=new1");
+	end();
+}
+
 static void test_poison(void)
 {
 	begin("a message that cannot be read does not stop the folder");
@@ -758,6 +873,8 @@ int main(void)
 		test_rows_that_say_little,
 		test_moved_and_back,
 		test_draft_edited,
+		test_verify,
+		test_other_ids,
 		test_poison,
 		test_store,
 		test_store_keywords,

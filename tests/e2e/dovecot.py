@@ -26,6 +26,9 @@ def make_modules(build, path):
     shutil.copytree(MODULES, path, symlinks=True)
     libs = os.path.join(build, "plugin/.libs")
     shutil.copy(os.path.join(libs, "lib20_msgraph_plugin.so"), path)
+    shutil.copy(os.path.join(build, "plugin/doveadm/.libs",
+                             "lib20_doveadm_msgraph_plugin.so"),
+                os.path.join(path, "doveadm"))
     if IS_24:
         os.makedirs(os.path.join(path, "settings"), exist_ok=True)
         shutil.copy(os.path.join(libs, "libmsgraph_settings.so"),
@@ -33,9 +36,8 @@ def make_modules(build, path):
 
 
 def private(modules, *argv):
-    """argv, as a command that sees those modules in place of Dovecot's. For
-    2.3 mail_plugin_dir is enough."""
-    return list(argv) if not IS_24 else ["unshare", "--mount", WITH_MODULES, modules, *argv]
+    """argv, as a command that sees those modules in place of Dovecot's"""
+    return ["unshare", "--mount", WITH_MODULES, modules, *argv]
 
 
 HEAD_23 = """

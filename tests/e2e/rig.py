@@ -316,7 +316,12 @@ key_file = {self.file("seal.key")}
 
     def doveadm(self, *args, options=(), user=None):
         """What it printed; options come first, as -o"""
-        done = subprocess.run(
+        done = self.try_doveadm(*args, options=options, user=user)
+        assert done.returncode == 0, (args, done.returncode, done.stderr)
+        return done.stdout
+
+    def try_doveadm(self, *args, options=(), user=None):
+        return subprocess.run(
             dovecot.private(self.file("modules"), "doveadm", "-c",
                             self.file("dovecot.conf"),
                             *[w for o in options for w in ("-o", o)],
@@ -325,8 +330,6 @@ key_file = {self.file("seal.key")}
                             *args[1:]),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             timeout=1800, errors="surrogateescape")
-        assert done.returncode == 0, (args, done.returncode, done.stderr)
-        return done.stdout
 
     def log_errors(self):
         """New lines of the Dovecot log that must not be there."""

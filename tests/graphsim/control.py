@@ -3,7 +3,7 @@
 import base64
 import hashlib
 
-from . import props, rows
+from . import ids, props, rows
 from .wire import Error, Response, not_found
 
 
@@ -244,6 +244,22 @@ def clock(sim, data):
     return {"now": sim.now()}
 
 
+def forget_changes(sim, data):
+    for folder in _box(sim, data).folders.values():
+        folder.log.clear()
+    return {}
+
+
+def new_ids(sim, data):
+    box = _box(sim, data)
+    for msg in box.messages.values():
+        msg.id = ids.immutable(box.oid + msg.id, msg.number)
+        box.by_id[msg.id] = msg
+    for folder in box.folders.values():
+        folder.log.clear()
+    return {}
+
+
 def lose_tokens(sim, data):
     sim.tokens.states.clear()
     return {}
@@ -256,7 +272,8 @@ OPS = {
     "folder": edit_folder, "switch": switch, "token": token,
     "settings": settings, "device": device, "fault": fault, "faults/clear": clear_faults,
     "log": get_log, "log/clear": clear_log, "stats": stats, "clock": clock,
-    "lose-tokens": lose_tokens,
+    "lose-tokens": lose_tokens, "forget-changes": forget_changes,
+    "new-ids": new_ids,
 }
 
 
