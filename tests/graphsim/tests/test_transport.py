@@ -69,6 +69,23 @@ def test_cae_challenge_ends_with_the_claims_alone(served, sim):
         assert served.graph(new["access_token"])("GET", "/me")[0] == want
 
 
+@pytest.mark.parametrize("where,status", [("gateway", 401),
+                                          ("workload", 200)])
+def test_cae_challenge_of_a_batch(served, sim, where, status):
+    sim.switches["challenge_at"] = where
+    data = served.sign_in()
+    sim.login.challenge(sim.boxes["alice@example.com"], '{"access_token":{}}')
+    got, headers, body = served.graph(data["access_token"])(
+        "POST", "/$batch", {"requests": [
+            {"id": "1", "method": "GET", "url": "/me"}]})
+    assert got == status
+    if status == 200:
+        part = json.loads(body)["responses"][0]
+        assert part["status"] == 401
+        headers = part["headers"]
+    assert "insufficient_claims" in headers["WWW-Authenticate"]
+
+
 @pytest.mark.parametrize("scope,method,path,status", [
     ("Mail.ReadBasic", "GET", "/me/messages", 200),
     ("Mail.ReadBasic", "GET", "/me/messages?$select=body", 403),
