@@ -177,6 +177,7 @@ def signed_entity(raw):
     for part in msg.walk():
         if part.get_content_type() == "multipart/signed" and \
                 part.get_filename() == "smime.p7m":
-            head = re.split(rb"\r?\n(?=content-type:)", raw, 1, re.I)[0]
+            head = re.split(rb"\r?\n(?=content-type:)", raw, maxsplit=1,
+                            flags=re.I)[0]
             return head + b"\r\n" + part.get_payload(decode=True)
     return raw

@@ -11,7 +11,7 @@ import pytest
 
 from imaptools import ok
 from rig import Rig
-from test_kill import imap_pids
+from killing import imap_pids
 
 COUNT, PAGE = 2000, 200
 PAGES = COUNT // PAGE
