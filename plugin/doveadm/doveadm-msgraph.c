@@ -194,6 +194,7 @@ MSGRAPH_COMPAT_DOVEADM_INIT(cmd_status_init, ctx)
 	doveadm_print_header_simple("synced");
 	doveadm_print_header_simple("delta");
 	print_number_header("pending");
+	print_number_header("quarantined");
 	doveadm_print_header_simple("account");
 	doveadm_print_header_simple("sign_in");
 }
@@ -210,6 +211,7 @@ static int cmd_status_mailbox(struct msgraph_cmd *cmd, struct mailbox *box)
 		      unixdate2str(status.synced));
 	doveadm_print(status.delta);
 	doveadm_print_num(status.pending);
+	doveadm_print_num(status.quarantined);
 	doveadm_print(cmd->account);
 	doveadm_print(cmd->sign_in);
 	return 0;

@@ -8,6 +8,7 @@
 #include "msgraph-error.h"
 #include "msgraph-folders.h"
 #include "msgraph-list.h"
+#include "msgraph-quarantine.h"
 #include "msgraph-settings.h"
 #include "msgraph-storage.h"
 
@@ -106,6 +107,7 @@ status_fill(struct msgraph_mailbox *mbox, struct msgraph_admin_status *status)
 	}
 	msgraph_idmap_get_state(mbox->idmap, box->view, &state);
 	status->messages = mail_index_view_get_messages_count(box->view);
+	status->quarantined = msgraph_quarantine_count(mbox->quarantine);
 	if (msgraph_sync_is_listing(env.dir))
 		status->delta = "listing";
 	else if (state.generation == 0)

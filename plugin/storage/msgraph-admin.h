@@ -20,6 +20,8 @@ struct msgraph_admin_status {
 	unsigned int messages;
 	/* with changes that Graph does not have yet */
 	unsigned int pending;
+	/* Graph names them and cannot give them */
+	unsigned int quarantined;
 };
 
 struct msgraph_admin_changes {

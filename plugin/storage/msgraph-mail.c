@@ -176,16 +176,6 @@ static void msgraph_mail_forget_cache(struct msgraph_mail *mail)
 	mail->imail.data.parts = NULL;
 }
 
-static void
-msgraph_mail_set_fetch_error(struct mail *mail,
-			     const struct graph_failure *fail)
-{
-	if (fail->error == GRAPH_ERROR_NOT_FOUND)
-		mail_set_expunged(mail);
-	else
-		msgraph_error_set_storage(mail->box->storage, fail);
-}
-
 /* Wait for the download and put it into the store. Returns the descriptor to
    read from, or -1 with the error set. */
 static int msgraph_mail_fetch_finish(struct msgraph_mail *mail, uoff_t *size_r)
@@ -200,10 +190,12 @@ static int msgraph_mail_fetch_finish(struct msgraph_mail *mail, uoff_t *size_r)
 		account->transport->v->run(account->transport,
 					   &mail->fetch_done);
 	if (mail->fetch_fail.error != GRAPH_OK) {
-		msgraph_mail_set_fetch_error(_mail, &mail->fetch_fail);
+		msgraph_mail_body_failed(_mail, mail->fetch_id,
+					 &mail->fetch_fail);
 		msgraph_mail_fetch_free(mail);
 		return -1;
 	}
+	msgraph_mail_body_arrived(_mail, mail->fetch_id);
 	ret = msgraph_bodies_put(account->bodies, mail->fetch_id,
 				 mail->fetch_path, FALSE, &differs, &error);
 	if (ret == 0) {
@@ -250,6 +242,8 @@ static int msgraph_mail_open_body(struct msgraph_mail *mail, uoff_t *size_r)
 			mail_set_critical(_mail, "msgraph: %s", error);
 			return -1;
 		}
+		if (msgraph_mail_is_quarantined(_mail, id))
+			return -1;
 		ret = msgraph_mail_fetch_start(mail, id, TRUE, &got);
 		/* another process's download is waited for as long as it gets
 		   on */
@@ -335,7 +329,8 @@ static bool msgraph_mail_prefetch(struct mail *_mail)
 	     msgraph_mail_have_headers(&mail->imail, data->wanted_headers)))
 		return index_mail_prefetch(_mail);
 	if (msgraph_mail_get_id(_mail, &id) < 0 ||
-	    msgraph_bodies_size(account->bodies, id, &size))
+	    msgraph_bodies_size(account->bodies, id, &size) ||
+	    msgraph_mail_is_quarantined(_mail, id))
 		return TRUE;
 	graph_client_set_deadline(account->client, 0);
 	if (msgraph_mail_fetch_start(mail, id, TRUE, &size) <= 0)
@@ -403,6 +398,16 @@ static int msgraph_mail_get_size(struct mail *_mail, uoff_t *size_r)
 		return -1;
 	*size_r = data->physical_size;
 	return 0;
+}
+
+static void
+msgraph_mail_set_fetch_error(struct mail *mail,
+			     const struct graph_failure *fail)
+{
+	if (fail->error == GRAPH_ERROR_NOT_FOUND)
+		mail_set_expunged(mail);
+	else
+		msgraph_error_set_storage(mail->box->storage, fail);
 }
 
 /* Only when the cache has lost it: one request for this message. */

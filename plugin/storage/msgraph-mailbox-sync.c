@@ -11,6 +11,7 @@
 #include "msgraph-bodies.h"
 #include "msgraph-error.h"
 #include "msgraph-folders.h"
+#include "msgraph-quarantine.h"
 #include "msgraph-settings.h"
 #include "msgraph-storage.h"
 
@@ -45,6 +46,8 @@ msgraph_sync_expunged(void *context, uint32_t uid, const char *id)
 	/* The message may live on in another folder under the same id, so its
 	   body is not removed but left to the cache's own rules. */
 	msgraph_bodies_release(mbox->storage->account->bodies, id);
+	msgraph_quarantine_remove(mbox->quarantine, id,
+				  MSGRAPH_QUARANTINE_BODY);
 	if (mbox->box.v.sync_notify != NULL)
 		mailbox_sync_notify(&mbox->box, uid, MAILBOX_SYNC_TYPE_EXPUNGE);
 }
@@ -102,6 +105,7 @@ int msgraph_mailbox_sync_env(struct msgraph_mailbox *mbox,
 	i_zero(env);
 	env->index = box->index;
 	env->idmap = mbox->idmap;
+	env->quarantine = mbox->quarantine;
 	env->client = account->client;
 	env->event = box->event;
 	env->folder_id = mbox->folder_id;

@@ -13,6 +13,7 @@
 #include "msgraph-error.h"
 #include "msgraph-folders.h"
 #include "msgraph-list.h"
+#include "msgraph-quarantine.h"
 #include "msgraph-settings.h"
 #include "msgraph-storage.h"
 
@@ -179,6 +180,7 @@ static int msgraph_mailbox_open(struct mailbox *box)
 		return -1;
 	}
 	mbox->idmap = msgraph_idmap_init(box->index, path);
+	mbox->quarantine = msgraph_quarantine_init(path, box->event);
 	return 0;
 }
 
@@ -195,6 +197,7 @@ static void msgraph_mailbox_close(struct mailbox *box)
 		msgraph_mailbox_push(mbox);
 	if (mbox->idmap != NULL)
 		msgraph_idmap_deinit(&mbox->idmap);
+	msgraph_quarantine_deinit(&mbox->quarantine);
 	index_storage_mailbox_close(box);
 }
 

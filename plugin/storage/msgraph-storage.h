@@ -26,6 +26,7 @@ struct msgraph_mailbox {
 	const char *folder_id;
 	enum graph_folder_role role;
 	struct msgraph_idmap *idmap;
+	struct msgraph_quarantine *quarantine;
 
 	struct timeout *to_poll;
 	/* the client has been told why Graph cannot be asked */
@@ -85,6 +86,14 @@ msgraph_search_init(struct mailbox_transaction_context *t,
 		    struct mailbox_header_lookup_ctx *wanted_headers);
 /* Graph id of a mail, data stack. Returns -1 with the storage error set. */
 int msgraph_mail_get_id(struct mail *mail, const char **id_r);
+
+/* msgraph-mail-quarantine.c */
+/* Its body is not to be asked for yet: sets the storage error. */
+bool msgraph_mail_is_quarantined(struct mail *mail, const char *id);
+/* Sets the storage error, or the mail expunged. */
+void msgraph_mail_body_failed(struct mail *mail, const char *id,
+			      const struct graph_failure *fail);
+void msgraph_mail_body_arrived(struct mail *mail, const char *id);
 
 /* msgraph-save.c */
 struct mail_save_context *

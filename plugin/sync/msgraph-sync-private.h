@@ -126,6 +126,11 @@ struct graph_message *
 msgraph_pull_read(const struct msgraph_pull *pull,
 		  const struct msgraph_pulled *row);
 
+/* After the pull was applied: what was to be tried again and is here now, or
+   gone, is not tried any more. */
+void msgraph_pull_settle(const struct msgraph_sync_env *env,
+			 const struct msgraph_pull *pull);
+
 /* The message as it was read singly because its row said too little, or
    NULL. */
 const struct graph_message *

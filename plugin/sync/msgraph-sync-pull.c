@@ -9,10 +9,14 @@
 #include "graph-client.h"
 #include "graph-delta.h"
 #include "graph-message.h"
+#include "msgraph-quarantine.h"
 #include "msgraph-sync-private.h"
 
 #include <time.h>
 #include <unistd.h>
+
+/* a message that was named once and is not there when it is asked for */
+#define PULL_NOT_FOUND_TRIES 5
 
 static struct msgraph_pull *pull_create(void)
 {
@@ -190,8 +194,22 @@ static bool pull_is_final(const struct graph_batch_result *result)
 		 status != 504);
 }
 
+/* Of a message that is new to us and whose row says too little nothing can be
+   shown, and the link goes on: it has to be remembered. */
+static void
+pull_remember(const struct msgraph_sync_env *env, struct mail_index_view *view,
+	      const struct msgraph_pulled *row,
+	      const struct graph_batch_result *result)
+{
+	if (row->partial && msgraph_idmap_find(env->idmap, view, row->id) == 0)
+		msgraph_quarantine_failed(env->quarantine, row->id,
+					  MSGRAPH_QUARANTINE_ROW,
+					  &result->failure);
+}
+
 /* Returns -1 if the whole round has to be tried again later. */
 static int pull_take_answer(const struct msgraph_sync_env *env,
+			    struct mail_index_view *view,
 			    struct msgraph_pulled *row,
 			    const struct graph_batch_result *result,
 			    struct graph_failure *fail_r)
@@ -205,21 +223,26 @@ static int pull_take_answer(const struct msgraph_sync_env *env,
 	/* In a list but not to be had: it went meanwhile, which the next round
 	   tells, or it has not come everywhere yet. So only what the list
 	   called removed itself counts as gone. */
-	if (result->failure.error == GRAPH_ERROR_NOT_FOUND)
+	if (result->failure.error == GRAPH_ERROR_NOT_FOUND) {
+		if (!row->removed)
+			pull_remember(env, view, row, result);
 		return 0;
+	}
 	if (!pull_is_final(result)) {
 		*fail_r = result->failure;
 		return -1;
 	}
 	row->removed = FALSE;
+	pull_remember(env, view, row, result);
 	e_warning(env->event, "a message cannot be read: %s",
 		  result->failure.message);
 	return 0;
 }
 
 static int
-pull_ask(const struct msgraph_sync_env *env, struct msgraph_pull *pull,
-	 const ARRAY_TYPE(uint32_t) *asked, struct graph_failure *fail_r)
+pull_ask(const struct msgraph_sync_env *env, struct mail_index_view *view,
+	 struct msgraph_pull *pull, const ARRAY_TYPE(uint32_t) *asked,
+	 struct graph_failure *fail_r)
 {
 	struct graph_failure ignored;
 	struct msgraph_pulled *row;
@@ -237,13 +260,78 @@ pull_ask(const struct msgraph_sync_env *env, struct msgraph_pull *pull,
 	(void)graph_batch_run(pull->asked, &ignored);
 	array_foreach(asked, i) {
 		row = array_idx_modifiable(&pull->rows, *i);
-		if (pull_take_answer(env, row,
+		if (pull_take_answer(env, view, row,
 				     graph_batch_result(pull->asked, n++),
 				     fail_r) < 0)
 			return -1;
 		pull->asked_rows[*i] = n;
 	}
 	return 0;
+}
+
+/* As if they had just been named. */
+static void pull_add_quarantined(const struct msgraph_sync_env *env,
+				 struct msgraph_pull *pull)
+{
+	unsigned int i, count = msgraph_quarantine_count(env->quarantine);
+	const struct msgraph_quarantined *entry;
+	struct msgraph_pulled *row;
+	time_t now = time(NULL);
+
+	for (i = 0; i < count; i++) {
+		entry = msgraph_quarantine_get(env->quarantine, i);
+		if (entry->kind != MSGRAPH_QUARANTINE_ROW ||
+		    entry->next > now ||
+		    hash_table_lookup(pull->by_id, entry->id) != NULL)
+			continue;
+		row = pull_row(pull, entry->id);
+		row->present = row->partial = TRUE;
+	}
+}
+
+/* How the quarantine sees it now: TRUE if there is no more to be done. */
+static bool pull_is_settled(const struct msgraph_sync_env *env,
+			    const struct msgraph_pull *pull,
+			    struct mail_index_view *view,
+			    const struct msgraph_quarantined *entry)
+{
+	void *value = hash_table_lookup(pull->by_id, entry->id);
+	unsigned int i = POINTER_CAST_TO(value, unsigned int), n;
+	const struct msgraph_pulled *row;
+
+	if (msgraph_idmap_find(env->idmap, view, entry->id) != 0)
+		return TRUE;
+	if (i == 0)
+		return pull->full && !pull->unnamed;
+	row = array_idx(&pull->rows, i - 1);
+	if (row->removed)
+		return TRUE;
+	n = pull->asked == NULL ? 0 : pull->asked_rows[i - 1];
+	return n > 0 && entry->tries >= PULL_NOT_FOUND_TRIES &&
+		graph_batch_result(pull->asked, n - 1)->failure.error ==
+		GRAPH_ERROR_NOT_FOUND;
+}
+
+void msgraph_pull_settle(const struct msgraph_sync_env *env,
+			 const struct msgraph_pull *pull)
+{
+	unsigned int i = msgraph_quarantine_count(env->quarantine);
+	const struct msgraph_quarantined *entry;
+	struct mail_index_view *view;
+
+	if (i == 0)
+		return;
+	(void)mail_index_refresh(env->index);
+	view = mail_index_view_open(env->index);
+	while (i-- > 0 && i < msgraph_quarantine_count(env->quarantine)) {
+		entry = msgraph_quarantine_get(env->quarantine, i);
+		if (entry->kind == MSGRAPH_QUARANTINE_ROW &&
+		    pull_is_settled(env, pull, view, entry)) T_BEGIN {
+			msgraph_quarantine_remove(env->quarantine,
+				t_strdup(entry->id), MSGRAPH_QUARANTINE_ROW);
+		} T_END;
+	}
+	mail_index_view_close(&view);
 }
 
 /* Rows that say too little, and messages named as present and as gone: ask for
@@ -258,6 +346,7 @@ pull_complete(const struct msgraph_sync_env *env, struct mail_index_view *view,
 	int ret = 0;
 
 	i_array_init(&asked, 16);
+	pull_add_quarantined(env, pull);
 	array_foreach(&pull->rows, row) {
 		if (!pull_must_ask(env, view, pull, row))
 			continue;
@@ -267,7 +356,7 @@ pull_complete(const struct msgraph_sync_env *env, struct mail_index_view *view,
 	pull->asked_rows = p_new(pull->pool, unsigned int,
 				 array_count(&pull->rows) + 1);
 	if (array_count(&asked) > 0)
-		ret = pull_ask(env, pull, &asked, fail_r);
+		ret = pull_ask(env, view, pull, &asked, fail_r);
 	array_free(&asked);
 	return ret;
 }

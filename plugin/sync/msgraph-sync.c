@@ -329,6 +329,8 @@ int msgraph_sync_run(const struct msgraph_sync_env *env,
 		result_r->unnamed = pull->unnamed;
 		ret = sync_apply(env, pull, pool, result_r, index_error_r);
 	}
+	if (pull != NULL && ret == 0 && result_r->compared && !pull->verify)
+		msgraph_pull_settle(env, pull);
 	if (pull != NULL && ret == 0)
 		msgraph_spool_remove(env, pull);
 	msgraph_pull_free(&pull);

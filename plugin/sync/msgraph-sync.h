@@ -14,6 +14,7 @@
 #include "msgraph-idmap.h"
 
 struct graph_client;
+struct msgraph_quarantine;
 
 enum msgraph_expunge_mode {
 	MSGRAPH_EXPUNGE_RECOVERABLE = 0,
@@ -46,6 +47,7 @@ struct msgraph_sync_env {
 	struct mail_index *index;
 	struct msgraph_idmap *idmap;
 	struct graph_client *client;
+	struct msgraph_quarantine *quarantine;
 	struct event *event;
 	const char *folder_id;
 	/* existing folder of this mailbox's own for spool and lock files */

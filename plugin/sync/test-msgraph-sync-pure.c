@@ -9,6 +9,7 @@
 #include "mail-types.h"
 #include "msgraph-cache.h"
 #include "msgraph-flags.h"
+#include "msgraph-quarantine.h"
 #include "msgraph-idmap.h"
 
 #include <sys/stat.h>
@@ -248,6 +249,39 @@ static void test_idmap(void)
 	test_end();
 }
 
+static void test_quarantine(void)
+{
+	static const struct {
+		struct graph_failure fail;
+		bool want;
+	} tests[] = {
+		{ { .error = GRAPH_ERROR_UNAVAILABLE, .status = 500 }, TRUE },
+		{ { .error = GRAPH_ERROR_UNAVAILABLE, .status = 502 }, TRUE },
+		{ { .error = GRAPH_ERROR_UNAVAILABLE, .status = 503 }, FALSE },
+		{ { .error = GRAPH_ERROR_UNAVAILABLE, .status = 504 }, FALSE },
+		{ { .error = GRAPH_ERROR_UNAVAILABLE }, FALSE },
+		{ { .error = GRAPH_ERROR_NOT_FOUND, .status = 404 }, TRUE },
+		{ { .error = GRAPH_ERROR_REFUSED, .status = 400 }, TRUE },
+		{ { .error = GRAPH_ERROR_PROTOCOL, .status = 200 }, TRUE },
+		{ { .error = GRAPH_ERROR_PERM, .status = 403 }, FALSE },
+		{ { .error = GRAPH_ERROR_AUTH, .status = 401 }, FALSE },
+		{ { .error = GRAPH_ERROR_THROTTLED, .status = 429 }, FALSE },
+		{ { .error = GRAPH_ERROR_LOST }, FALSE },
+	};
+	unsigned int i;
+
+	test_begin("quarantine: which failures, and for how long");
+	for (i = 0; i < N_ELEMENTS(tests); i++)
+		test_assert_idx(msgraph_quarantine_is_for(&tests[i].fail) ==
+				tests[i].want, i);
+	test_assert(msgraph_quarantine_pause(1) == 60);
+	test_assert(msgraph_quarantine_pause(2) == 120);
+	test_assert(msgraph_quarantine_pause(9) == 15360);
+	test_assert(msgraph_quarantine_pause(10) == 6*3600);
+	test_assert(msgraph_quarantine_pause(4000000000U) == 6*3600);
+	test_end();
+}
+
 int main(void)
 {
 	static void (*const test_functions[])(void) = {
@@ -257,6 +291,7 @@ int main(void)
 		test_row_flags,
 		test_size_estimate,
 		test_idmap,
+		test_quarantine,
 		NULL
 	};
 

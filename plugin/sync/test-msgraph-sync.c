@@ -12,10 +12,12 @@
 #include "graph-client.h"
 #include "msgraph-cache.h"
 #include "msgraph-flags.h"
+#include "msgraph-quarantine.h"
 #include "msgraph-sync.h"
 #include "test-msgraph-graph.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -28,6 +30,8 @@ static struct graph_client *client;
 static struct msgraph_sync_result result;
 static const char *dir;
 static unsigned int deadline_msecs;
+/* after the last sync */
+static unsigned int quarantined;
 /* what a pull has found: "flags:2=b ..." */
 static string_t *differences;
 static void (*edited_func)(void *context, const char *id);
@@ -105,7 +109,10 @@ static void sync_mode(enum msgraph_sync_flags flags,
 		      enum msgraph_expunge_mode mode)
 {
 	struct event *event = event_create(NULL);
+	struct msgraph_quarantine *quarantine =
+		msgraph_quarantine_init(dir, event);
 	struct msgraph_sync_env env = {
+		.quarantine = quarantine,
 		.index = mail_index, .idmap = idmap, .client = client,
 		.event = event, .folder_id = TEST_GRAPH_FOLDER, .dir = dir,
 		.expunge_mode = mode, .trash_id = "trash",
@@ -118,6 +125,8 @@ static void sync_mode(enum msgraph_sync_flags flags,
 	str_truncate(differences, 0);
 	graph_client_set_deadline(client, deadline_msecs);
 	test_assert(msgraph_sync_run(&env, flags, &result, &error) == 0);
+	quarantined = msgraph_quarantine_count(quarantine);
+	msgraph_quarantine_deinit(&quarantine);
 	event_unref(&event);
 }
 
@@ -612,6 +621,59 @@ static void test_poison(void)
 	end();
 }
 
+/* The pauses are over. */
+static void end_pauses(const char *id, unsigned int tries)
+{
+	const char *path = t_strconcat(dir, "/msgraph.quarantine", NULL);
+	FILE *f = fopen(path, "w");
+
+	fprintf(f, "%s row 1 2 %u HTTP-500\nnonsense\n", id, tries);
+	fclose(f);
+}
+
+static void test_quarantine(void)
+{
+	begin("what was named and cannot be read is tried again");
+	fill();
+	test_graph_add(graph, "bad", 4);
+	test_graph_fail(graph, "GET bad", 500, "ErrorInternalServerError", 99);
+	test_graph_page(graph, "{\"id\":\"bad\",\"isRead\":true}", NULL, "L2");
+	test_expect_error_string("a message cannot be read");
+	sync_now();
+	test_expect_no_more_errors();
+	check("1=a 2=b 3=c");
+	test_assert(quarantined == 1);
+	/* not at once */
+	test_graph_fail(graph, NULL, 0, NULL, 0);
+	test_graph_page(graph, "", NULL, "L3");
+	sync_now();
+	check_log("DELTA L2");
+	test_assert(quarantined == 1);
+	end_pauses("bad", 1);
+	test_graph_page(graph, "", NULL, "L4");
+	sync_now();
+	check_log("DELTA L3 BATCH GET bad");
+	check("1=a 2=b 3=c 4=bad");
+	test_assert(quarantined == 0);
+
+	/* what others have deleted, or is not there for long */
+	end_pauses("other", 1);
+	test_graph_page(graph, "-other", NULL, "L5");
+	sync_now();
+	check_log("DELTA L4");
+	test_assert(quarantined == 0);
+	end_pauses("never", 3);
+	test_graph_page(graph, "", NULL, "L6");
+	sync_now();
+	test_assert(quarantined == 1);
+	end_pauses("never", 4);
+	test_graph_page(graph, "", NULL, "L7");
+	sync_now();
+	test_assert(quarantined == 0);
+	check("1=a 2=b 3=c 4=bad");
+	end();
+}
+
 static void test_store(void)
 {
 	begin("a STORE wins over the delta until it is sent; no echo");
@@ -876,6 +938,7 @@ int main(void)
 		test_verify,
 		test_other_ids,
 		test_poison,
+		test_quarantine,
 		test_store,
 		test_store_keywords,
 		test_store_refused,

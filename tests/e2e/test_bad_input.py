@@ -131,8 +131,11 @@ def test_poisoned_message(rig, imap):
     answer = imap.fetch("1:*", "(BODY.PEEK[])")
     refused(answer)
     ok(imap.noop())
-    rig.sim("patch", id=newest["id"], poison=None)
-    ok(imap.fetch("1:*", "(BODY.PEEK[])"))
+    read = [p for p in imap.response("FETCH")[1] if isinstance(p, tuple)]
+    assert len(read) == len(rig.messages(folder="inbox")) - 1
+    # how it comes back is in test_quarantine.py
+    rig.sim("delete", id=newest["id"])
+    ok(imap.noop())
 
 
 def test_folder_deleted_while_selected(rig):
