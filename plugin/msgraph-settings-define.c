@@ -21,6 +21,7 @@ static const struct setting_define msgraph_setting_defines[] = {
 	DEF(STR, cloud),
 	DEF(STR, ca_file),
 	DEF(STR, rfc822_size),
+	DEF(STR, search),
 	DEF(STR, expunge),
 	DEF(SIZE, body_cache_size),
 	DEF(TIME, poll_interval),

@@ -13,6 +13,7 @@ struct msgraph_raw_settings {
 	const char *cloud;
 	const char *ca_file;
 	const char *rfc822_size;
+	const char *search;
 	const char *expunge;
 	uoff_t body_cache_size;
 	unsigned int poll_interval;

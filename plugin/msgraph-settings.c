@@ -15,6 +15,7 @@ const struct msgraph_raw_settings msgraph_raw_settings_default = {
 	.cloud = "global",
 	.ca_file = "",
 	.rfc822_size = "estimate",
+	.search = "index",
 	.expunge = "recoverable",
 	.body_cache_size = 1024*1024*1024,
 	.poll_interval = 30,
@@ -31,6 +32,7 @@ static const char *const cloud_urls[] = {
 	"https://microsoftgraph.chinacloudapi.cn",
 };
 static const char *const rfc822_sizes[] = { "estimate", "exact", NULL };
+static const char *const searches[] = { "index", "server", NULL };
 /* as enum msgraph_expunge_mode */
 static const char *const expunge_modes[] = {
 	"recoverable", "trash", "permanent", NULL
@@ -79,6 +81,8 @@ bool msgraph_settings_check(const struct msgraph_raw_settings *raw,
 	return check_word("msgraph_cloud", cloud_names, raw->cloud, error_r) &&
 		check_word("msgraph_rfc822_size", rfc822_sizes,
 			   raw->rfc822_size, error_r) &&
+		check_word("msgraph_search", searches, raw->search,
+			   error_r) &&
 		check_word("msgraph_expunge", expunge_modes, raw->expunge,
 			   error_r) &&
 		check_secs("msgraph_poll_interval", raw->poll_interval,
@@ -103,6 +107,7 @@ msgraph_settings_resolve(const struct msgraph_raw_settings *raw,
 	set->mailbox = p_strdup(pool, raw->mailbox);
 	set->ca_file = p_strdup_empty(pool, raw->ca_file);
 	set->rfc822_size_exact = strcmp(raw->rfc822_size, "exact") == 0;
+	set->search_server = strcmp(raw->search, "server") == 0;
 	set->expunge = (enum msgraph_expunge_mode)
 		find_word(expunge_modes, raw->expunge);
 	set->body_cache_size = raw->body_cache_size;

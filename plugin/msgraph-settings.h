@@ -16,6 +16,7 @@ struct msgraph_settings {
 	const char *url;		/* https service root */
 	const char *ca_file;		/* NULL = the system's */
 	bool rfc822_size_exact;		/* msgraph_rfc822_size = exact */
+	bool search_server;		/* msgraph_search = server */
 	enum msgraph_expunge_mode expunge;
 	uoff_t body_cache_size;		/* bytes */
 	unsigned int poll_interval;	/* seconds */

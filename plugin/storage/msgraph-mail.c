@@ -18,9 +18,6 @@
 
 #include <unistd.h>
 
-/* Mails that a search may look ahead for prefetching. Four transfers run at a
-   time; the rest keeps them busy. */
-#define MSGRAPH_PREFETCH_COUNT 8
 /* looking whether another process has got a message that we want, too; when
    nothing came for so long, we ask for ourselves */
 #define MSGRAPH_OTHER_POLL_MSECS 20
@@ -497,23 +494,6 @@ msgraph_mail_get_special(struct mail *_mail, enum mail_fetch_field field,
 		return 0;
 	}
 	return index_mail_get_special(_mail, field, value_r);
-}
-
-struct mail_search_context *
-msgraph_search_init(struct mailbox_transaction_context *t,
-		    struct mail_search_args *args,
-		    const enum mail_sort_type *sort_program,
-		    enum mail_fetch_field wanted_fields,
-		    struct mailbox_header_lookup_ctx *wanted_headers)
-{
-	struct mail_search_context *ctx;
-
-	ctx = index_storage_search_init(t, args, sort_program, wanted_fields,
-					wanted_headers);
-	/* an admin's mail_prefetch_count, if larger, stays */
-	if (ctx->max_mails < MSGRAPH_PREFETCH_COUNT + 1)
-		ctx->max_mails = MSGRAPH_PREFETCH_COUNT + 1;
-	return ctx;
 }
 
 const struct mail_vfuncs msgraph_mail_vfuncs = {

@@ -34,6 +34,9 @@ struct msgraph_mailbox {
 	/* the delta link was called unknown, though the folder is there */
 	bool link_doubtful;
 
+	/* arguments of searches under way that the service has answered */
+	struct msgraph_searched *searched;
+
 	/* NULL, or who wants to know what a pull finds */
 	void (*differs)(void *context, enum msgraph_difference what,
 			uint32_t uid, const char *id);
@@ -78,14 +81,17 @@ struct mail *
 msgraph_mail_alloc(struct mailbox_transaction_context *t,
 		   enum mail_fetch_field wanted_fields,
 		   struct mailbox_header_lookup_ctx *wanted_headers);
+/* Graph id of a mail, data stack. Returns -1 with the storage error set. */
+int msgraph_mail_get_id(struct mail *mail, const char **id_r);
+
+/* msgraph-search.c */
 struct mail_search_context *
 msgraph_search_init(struct mailbox_transaction_context *t,
 		    struct mail_search_args *args,
 		    const enum mail_sort_type *sort_program,
 		    enum mail_fetch_field wanted_fields,
 		    struct mailbox_header_lookup_ctx *wanted_headers);
-/* Graph id of a mail, data stack. Returns -1 with the storage error set. */
-int msgraph_mail_get_id(struct mail *mail, const char **id_r);
+int msgraph_search_deinit(struct mail_search_context *ctx);
 
 /* msgraph-mail-quarantine.c */
 /* Its body is not to be asked for yet: sets the storage error. */

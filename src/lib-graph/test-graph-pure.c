@@ -5,11 +5,13 @@
 #include "graph-message.h"
 #include "graph-property.h"
 #include "graph-retry.h"
+#include "graph-search.h"
 #include "graph-url.h"
 #include "msnet-buf.h"
 #include "mstest.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static void test_urls(void)
 {
@@ -215,9 +217,46 @@ static void test_claims(void)
 	}
 }
 
+static void test_search_queries(void)
+{
+	static const struct {
+		const char *text, *want;
+	} tests[] = {
+		{ "Foo", "\"body:\\\"Foo*\\\"\"" },
+		{ " two  words\t", "\"body:\\\"two words*\\\"\"" },
+		{ "end.", "\"body:\\\"end.\\\"\"" },
+		{ "\303\251t\303\251", "\"body:\\\"\303\251t\303\251*\\\"\"" },
+		/* nothing gets out of the phrase */
+		{ "a\" OR from:b\\", "\"body:\\\"a OR from:b*\\\"\"" },
+		{ "x*\r\n", "\"body:\\\"x*\\\"\"" },
+		{ "", NULL }, { "  ", NULL }, { "\"*", NULL }, { "...", NULL },
+	};
+	char long_text[300], *query;
+	size_t i;
+
+	for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+		query = graph_search_query(GRAPH_SEARCH_BODY, tests[i].text);
+		T_CHECK_CASE(tests[i].text, (query == NULL) ==
+			     (tests[i].want == NULL));
+		if (query != NULL)
+			T_STREQ(query, tests[i].want);
+		free(query);
+	}
+	query = graph_search_query(GRAPH_SEARCH_ANYWHERE, "a");
+	T_STREQ(query, "\"\\\"a*\\\"\"");
+	free(query);
+	memset(long_text, 'a', sizeof(long_text));
+	long_text[sizeof(long_text) - 1] = '\0';
+	T_CHECK(graph_search_query(GRAPH_SEARCH_BODY, long_text) == NULL);
+	T_CHECK(!graph_search_is_capped(0) && !graph_search_is_capped(249) &&
+		graph_search_is_capped(250) && !graph_search_is_capped(251) &&
+		!graph_search_is_capped(999) && graph_search_is_capped(1000));
+}
+
 int main(void)
 {
 	test_urls();
+	test_search_queries();
 	test_property_ids();
 	test_errors();
 	test_claims();

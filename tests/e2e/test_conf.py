@@ -38,7 +38,7 @@ def shipped():
 def test_shipped(modules):
     text = re.sub(r"#(?=msgraph_\w+ =)", "", shipped())
     defaults = dict(re.findall(r"^ *(msgraph_\w+) = ?(.*)$", text, re.M))
-    assert len(defaults) == 11
+    assert len(defaults) == 12
     run = doveconf(modules, text)
     assert run.returncode == 0 and run.stderr == "", run.stderr
     for key, value in defaults.items():

@@ -1,7 +1,7 @@
 """messages: list, get, $value, PATCH, move, copy, delete."""
 
 from . import (attachments, create, delta, fields, folders, ids, mimeio, odata,
-               rows, store)
+               rows, search, store)
 from .wire import Error, Response, not_found
 
 _POISON = {
@@ -36,19 +36,18 @@ def listing(req, folder):
     fields = odata.select(req.query.get("$select"), odata.MESSAGE_FIELDS,
                           "message")
     expand, with_files = odata.expand(req.query.get("$expand"))
-    if "$search" in req.query:
-        raise Error(400, "SearchWithFilter" if "$filter" in req.query else
-                    "SearchWithOrderBy" if "$orderby" in req.query else
-                    "NotSimulated", "$search")
-    order = req.query.get("$orderby")
-    odata.check_order(order, req.query.get("$filter"))
-    keep = odata.message_filter(req.query.get("$filter"))
     born = req.sim.now() - float(req.sim.switches["lag"])
     pool = folder.messages if folder else req.box.messages
-    found = sorted((m for m in pool.values()
-                    if m.created <= born and keep(m)),
-                   key=lambda m: (m.received, m.number),
-                   reverse=not order or order.endswith(" desc"))
+    seen = [m for m in pool.values() if m.created <= born]
+    if "$search" in req.query:
+        found = search.find(req, seen)
+    else:
+        order = req.query.get("$orderby")
+        odata.check_order(order, req.query.get("$filter"))
+        keep = odata.message_filter(req.query.get("$filter"))
+        found = sorted((m for m in seen if keep(m)),
+                       key=lambda m: (m.received, m.number),
+                       reverse=not order or order.endswith(" desc"))
     page, data = odata.page(req, found)
     data["value"] = [rows.message_json(m, req.immutable, fields, expand,
                                        with_files, req.body_type)

@@ -50,6 +50,8 @@ SWITCHES = {
     "batch_throttle": ("0", "S31 the last N of a batch get 429, never "
                        "the first"),
     "upload_host": ("same", "upload URLs on: same, other"),
+    "search": ("yes", "$search: yes, refused"),
+    "search_max": ("1000", "N12 results of a $search: 1000, 250"),
     "text_alternative": ("kept", "S19 the plain text beside HTML: kept, "
                          "rewritten"),
     "value_length": ("yes", "S26 Content-Length of $value: yes, no"),
