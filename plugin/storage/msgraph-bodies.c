@@ -1,53 +1,32 @@
 /* Whole messages on disk. Names under the directory, sharded by the first byte
    of the SHA-256 of the id:
 
-     xx/<sha256>        a copy of what Graph made; may be evicted
-     xx/<sha256>.own    bytes appended by us: pinned
-     xx/<sha256>.was    symlink to "<digest>": the digest of a copy that was
-                        evicted, to tell whether a new copy is the same
-     tmp/<random>       not yet whole
-     tmp/<sha256>       a download, locked by the process that does it */
+     xx/<sha256>.zst      a copy of what Graph made; may be evicted
+     xx/<sha256>.own.zst  bytes appended by us: pinned
+     xx/<sha256>, .own    the same, uncompressed: an earlier form
+     xx/<sha256>.was      symlink to "<digest>": the digest of a copy that was
+                          evicted, to tell whether a new copy is the same
+     xx/<sha256>.damaged  what was pinned and can no longer be read
+     tmp/<random>         not yet whole
+     tmp/<sha256>         a download, locked by the process that does it */
 
 #include "lib.h"
-#include "array.h"
 #include "hex-binary.h"
+#include "istream.h"
 #include "mkdir-parents.h"
 #include "randgen.h"
 #include "sha2.h"
-#include "msgraph-bodies.h"
+#include "msgraph-bodies-private.h"
+#include "msgraph-body-file.h"
 
 #include <stdio.h>
-#include <time.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BODY_PINNED_SUFFIX ".own"
-#define BODY_EVICTED_SUFFIX ".was"
 #define BODY_DIR_MODE 0700
 #define BODY_FILE_MODE 0600
-/* a temporary file this old belongs to a process that was killed */
-#define BODY_TEMP_MAX_AGE_SECS (24*3600)
-
-struct msgraph_bodies {
-	char *dir;
-	uoff_t max_size;
-	struct event *event;
-
-	/* bytes put by this process since it last looked at the whole; the
-	   first put looks at once */
-	uoff_t put_since_scan;
-	bool scanned;
-};
-
-struct body_file {
-	const char *path;
-	uoff_t size;
-	struct timespec used;
-};
-ARRAY_DEFINE_TYPE(body_file, struct body_file);
 
 struct msgraph_bodies *msgraph_bodies_init(const char *dir, uoff_t max_size,
 					   struct event *event)
@@ -85,55 +64,120 @@ body_path(struct msgraph_bodies *bodies, const char *id, const char *suffix)
 	return t_strdup_printf("%s/%.2s/%s%s", bodies->dir, hex, hex, suffix);
 }
 
-static int body_open_path(const char *path, int *fd_r, uoff_t *size_r)
-{
-	const struct timespec times[2] = {
-		{ .tv_nsec = UTIME_NOW }, { .tv_nsec = UTIME_OMIT }
-	};
-	struct stat st;
-	int fd;
+/* In the order in which they count. */
+static const char *const body_suffixes[] = {
+	BODY_PINNED_SUFFIX, BODY_PLAIN_PINNED_SUFFIX,
+	BODY_SUFFIX, BODY_PLAIN_SUFFIX
+};
 
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd == -1)
-		return errno == ENOENT ? 0 : -1;
-	if (fstat(fd, &st) < 0) {
-		i_close_fd(&fd);
+static bool body_suffix_packed(const char *suffix)
+{
+	return suffix == body_suffixes[0] || suffix == body_suffixes[2];
+}
+
+/* Returns 1, 0 if the file is damaged, -1 with errno set. */
+static int body_fd_size(int fd, bool packed, uoff_t *size_r)
+{
+	struct stat st;
+
+	if (packed)
+		return msgraph_body_file_size(fd, size_r);
+	if (fstat(fd, &st) < 0)
 		return -1;
-	}
-	/* the access time is our "last used", whatever the mount options */
-	(void)futimens(fd, times);
-	*fd_r = fd;
 	*size_r = st.st_size;
 	return 1;
 }
 
-int msgraph_bodies_open(struct msgraph_bodies *bodies, const char *id,
-			int *fd_r, uoff_t *size_r, const char **error_r)
+/* The same; takes the descriptor if it returns 1. */
+static int body_fd_stream(int *fd, bool packed, struct istream **input_r,
+			  uoff_t *size_r)
 {
-	const char *path;
 	int ret;
 
-	path = body_path(bodies, id, BODY_PINNED_SUFFIX);
-	ret = body_open_path(path, fd_r, size_r);
-	if (ret == 0) {
-		path = body_path(bodies, id, "");
-		ret = body_open_path(path, fd_r, size_r);
-	}
-	if (ret < 0)
+	if (packed)
+		return msgraph_body_file_open(fd, input_r, size_r);
+	ret = body_fd_size(*fd, packed, size_r);
+	if (ret > 0)
+		*input_r = i_stream_create_fd_autoclose(fd, IO_BLOCK_SIZE);
+	return ret;
+}
+
+void msgraph_bodies_damaged(struct msgraph_bodies *bodies, const char *id)
+{
+	T_BEGIN {
+		const char *path = body_path(bodies, id, BODY_PINNED_SUFFIX);
+		const char *kept = body_path(bodies, id, BODY_DAMAGED_SUFFIX);
+
+		if (rename(path, kept) == 0) {
+			e_error(bodies->event, "The appended message in %s is "
+				"damaged, what Graph makes of it is used from "
+				"now on", kept);
+		} else if (unlink(body_path(bodies, id, BODY_SUFFIX)) == 0) {
+			e_warning(bodies->event, "The copy of a message is "
+				  "damaged, it is fetched again: %s",
+				  body_path(bodies, id, BODY_SUFFIX));
+		}
+	} T_END;
+}
+
+static int body_open_suffix(struct msgraph_bodies *bodies, const char *id,
+			    const char *suffix, struct istream **input_r,
+			    uoff_t *size_r, const char **error_r)
+{
+	/* the access time is our "last used", whatever the mount options */
+	const struct timespec times[2] = {
+		{ .tv_nsec = UTIME_NOW }, { .tv_nsec = UTIME_OMIT }
+	};
+	const char *path = body_path(bodies, id, suffix);
+	int fd, ret;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd == -1 && errno == ENOENT)
+		return 0;
+	if (fd == -1) {
 		*error_r = t_strdup_printf("open(%s) failed: %m", path);
+		return -1;
+	}
+	(void)futimens(fd, times);
+	ret = body_fd_stream(&fd, body_suffix_packed(suffix), input_r, size_r);
+	if (ret < 0)
+		*error_r = t_strdup_printf("read(%s) failed: %m", path);
+	i_close_fd(&fd);
+	if (ret == 0)
+		msgraph_bodies_damaged(bodies, id);
+	return ret;
+}
+
+int msgraph_bodies_open(struct msgraph_bodies *bodies, const char *id,
+			struct istream **input_r, uoff_t *size_r,
+			const char **error_r)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < N_ELEMENTS(body_suffixes) && ret == 0; i++) {
+		ret = body_open_suffix(bodies, id, body_suffixes[i], input_r,
+				       size_r, error_r);
+	}
 	return ret;
 }
 
 bool msgraph_bodies_size(struct msgraph_bodies *bodies, const char *id,
 			 uoff_t *size_r)
 {
-	struct stat st;
+	unsigned int i;
+	int fd, ret = 0;
 
-	if (stat(body_path(bodies, id, BODY_PINNED_SUFFIX), &st) < 0 &&
-	    stat(body_path(bodies, id, ""), &st) < 0)
-		return FALSE;
-	*size_r = st.st_size;
-	return TRUE;
+	for (i = 0; i < N_ELEMENTS(body_suffixes) && ret <= 0; i++) {
+		fd = open(body_path(bodies, id, body_suffixes[i]),
+			  O_RDONLY | O_CLOEXEC);
+		if (fd == -1)
+			continue;
+		ret = body_fd_size(fd, body_suffix_packed(body_suffixes[i]),
+				   size_r);
+		i_close_fd(&fd);
+	}
+	return ret > 0;
 }
 
 /* Open below tmp/, which is made if it is missing. */
@@ -217,10 +261,10 @@ void msgraph_bodies_drop_temp(char **temp_path)
 	i_free_and_null(*temp_path);
 }
 
-/* Digest of a file's bytes in hex, NULL if it cannot be read. */
-static const char *body_digest(const char *path)
+const char *msgraph_body_digest(const char *path, bool packed)
 {
 	unsigned char buf[16384], digest[SHA256_RESULTLEN];
+	const char *hex = NULL;
 	struct sha256_ctx ctx;
 	ssize_t ret;
 	int fd;
@@ -228,6 +272,12 @@ static const char *body_digest(const char *path)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd == -1)
 		return NULL;
+	if (packed) {
+		if (msgraph_body_file_digest(fd, &hex) <= 0)
+			hex = NULL;
+		i_close_fd(&fd);
+		return hex;
+	}
 	sha256_init(&ctx);
 	while ((ret = read(fd, buf, sizeof(buf))) > 0)
 		sha256_loop(&ctx, buf, ret);
@@ -241,10 +291,9 @@ static const char *body_digest(const char *path)
 /* Was there an earlier copy with other bytes? Forgets it. */
 static bool
 body_differs_from_evicted(struct msgraph_bodies *bodies, const char *id,
-			  const char *path)
+			  const char *digest)
 {
 	const char *was_path = body_path(bodies, id, BODY_EVICTED_SUFFIX);
-	const char *digest;
 	char was[SHA256_RESULTLEN * 2 + 1];
 	ssize_t len;
 
@@ -253,19 +302,21 @@ body_differs_from_evicted(struct msgraph_bodies *bodies, const char *id,
 		return FALSE;
 	was[len] = '\0';
 	i_unlink_if_exists(was_path);
-	digest = body_digest(path);
-	return digest == NULL || strcmp(digest, was) != 0;
+	return strcmp(digest, was) != 0;
 }
 
 /* Has somebody downloaded other bytes under this id? */
 static bool
 body_differs_from_download(struct msgraph_bodies *bodies, const char *id,
-			   const char *path)
+			   const char *digest)
 {
-	const char *other_path = body_path(bodies, id, "");
+	const char *path = body_path(bodies, id, BODY_SUFFIX);
 
-	return access(other_path, F_OK) == 0 &&
-		null_strcmp(body_digest(other_path), body_digest(path)) != 0;
+	if (access(path, F_OK) == 0)
+		return null_strcmp(msgraph_body_digest(path, TRUE), digest) != 0;
+	path = body_path(bodies, id, BODY_PLAIN_SUFFIX);
+	return access(path, F_OK) == 0 &&
+		null_strcmp(msgraph_body_digest(path, FALSE), digest) != 0;
 }
 
 static int
@@ -296,44 +347,60 @@ body_rename(const char *temp_path, const char *path, bool replace,
 	return 0;
 }
 
-static void bodies_make_room(struct msgraph_bodies *bodies);
-
-int msgraph_bodies_put(struct msgraph_bodies *bodies, const char *id,
-		       const char *temp_path, bool pinned, bool *differs_r,
-		       const char **error_r)
+int msgraph_bodies_put(struct msgraph_bodies *bodies, const char *id, int fd,
+		       const char *temp_path, enum msgraph_body_flags flags,
+		       bool *differs_r, const char **error_r)
 {
-	const char *path;
+	const bool pinned = (flags & MSGRAPH_BODY_PINNED) != 0;
+	const char *path, *digest;
 	struct stat st;
-	uoff_t size = 0;
 
-	if (stat(temp_path, &st) == 0)
-		size = st.st_size;
-	path = body_path(bodies, id, pinned ? BODY_PINNED_SUFFIX : "");
-	if (differs_r != NULL)
-		*differs_r = body_differs_from_evicted(bodies, id, temp_path);
-	if (body_rename(temp_path, path, pinned, error_r) < 0)
+	if (msgraph_body_file_pack(fd, &digest, error_r) < 0) {
+		*error_r = t_strdup_printf("%s: %s", temp_path, *error_r);
 		return -1;
+	}
+	if ((flags & MSGRAPH_BODY_SYNC) != 0 && fdatasync(fd) < 0) {
+		*error_r = t_strdup_printf("fdatasync(%s) failed: %m",
+					   temp_path);
+		return -1;
+	}
+	if (fstat(fd, &st) == 0)
+		bodies->put_since_scan += st.st_size;
+	path = body_path(bodies, id,
+			 pinned ? BODY_PINNED_SUFFIX : BODY_SUFFIX);
+	*differs_r = body_differs_from_evicted(bodies, id, digest);
+	if (!pinned && access(body_path(bodies, id, BODY_PLAIN_SUFFIX),
+			      F_OK) == 0) {
+		/* the first copy stays */
+		i_unlink_if_exists(temp_path);
+	} else if (body_rename(temp_path, path, pinned, error_r) < 0) {
+		return -1;
+	}
 	/* looked at when it is too late for others to read anything else */
-	if (differs_r != NULL && pinned &&
-	    body_differs_from_download(bodies, id, path))
+	if (pinned && body_differs_from_download(bodies, id, digest))
 		*differs_r = TRUE;
-	bodies->put_since_scan += size;
 	if (!bodies->scanned ||
 	    bodies->put_since_scan > bodies->max_size / 16)
-		bodies_make_room(bodies);
+		msgraph_bodies_make_room(bodies);
 	return 0;
 }
 
-int msgraph_bodies_copy(struct msgraph_bodies *bodies, const char *id,
-			const char *new_id, bool *differs_r,
-			const char **error_r)
+int msgraph_bodies_open_put(int *fd, struct istream **input_r, uoff_t *size_r)
 {
-	const char *path = body_path(bodies, id, BODY_PINNED_SUFFIX);
-	const char *new_path = body_path(bodies, new_id, BODY_PINNED_SUFFIX);
+	return msgraph_body_file_open(fd, input_r, size_r);
+}
+
+/* Returns 1 if there is one, 0 if not, -1 and the error. */
+static int
+body_link_pinned(struct msgraph_bodies *bodies, const char *id,
+		 const char *new_id, const char *suffix, const char **digest_r,
+		 const char **error_r)
+{
+	const char *path = body_path(bodies, id, suffix);
+	const char *new_path = body_path(bodies, new_id, suffix);
 	const char *dir;
 	int ret;
 
-	*differs_r = FALSE;
 	ret = link(path, new_path);
 	if (ret < 0 && errno == ENOENT) {
 		if (access(path, F_OK) < 0)
@@ -350,8 +417,37 @@ int msgraph_bodies_copy(struct msgraph_bodies *bodies, const char *id,
 					   new_path);
 		return -1;
 	}
-	*differs_r = body_differs_from_download(bodies, new_id, new_path);
-	return 0;
+	*digest_r = msgraph_body_digest(new_path, body_suffix_packed(suffix));
+	return 1;
+}
+
+int msgraph_bodies_copy(struct msgraph_bodies *bodies, const char *id,
+			const char *new_id, bool *differs_r,
+			const char **error_r)
+{
+	const char *digest;
+	int ret;
+
+	*differs_r = FALSE;
+	ret = body_link_pinned(bodies, id, new_id, body_suffixes[0], &digest,
+			       error_r);
+	if (ret == 0) {
+		ret = body_link_pinned(bodies, id, new_id, body_suffixes[1],
+				       &digest, error_r);
+	}
+	if (ret > 0)
+		*differs_r = body_differs_from_download(bodies, new_id, digest);
+	return ret < 0 ? -1 : 0;
+}
+
+static void body_release(struct msgraph_bodies *bodies, const char *id,
+			 const char *pinned_suffix, const char *suffix)
+{
+	const char *path = body_path(bodies, id, pinned_suffix);
+
+	if (rename(path, body_path(bodies, id, suffix)) < 0 &&
+	    errno != ENOENT)
+		e_error(bodies->event, "rename(%s) failed: %m", path);
 }
 
 void msgraph_bodies_rename(struct msgraph_bodies *bodies, const char *id,
@@ -375,116 +471,23 @@ void msgraph_bodies_rename(struct msgraph_bodies *bodies, const char *id,
 void msgraph_bodies_release(struct msgraph_bodies *bodies, const char *id)
 {
 	T_BEGIN {
-		const char *path = body_path(bodies, id, BODY_PINNED_SUFFIX);
-
-		if (rename(path, body_path(bodies, id, "")) < 0 &&
-		    errno != ENOENT) {
-			e_error(bodies->event, "rename(%s) failed: %m", path);
-		}
+		body_release(bodies, id, BODY_PLAIN_PINNED_SUFFIX,
+			     BODY_PLAIN_SUFFIX);
+		body_release(bodies, id, BODY_PINNED_SUFFIX, BODY_SUFFIX);
 	} T_END;
 }
 
 void msgraph_bodies_remove(struct msgraph_bodies *bodies, const char *id)
 {
+	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(body_suffixes); i++) T_BEGIN {
+		i_unlink_if_exists(body_path(bodies, id, body_suffixes[i]));
+	} T_END;
 	T_BEGIN {
-		i_unlink_if_exists(body_path(bodies, id, BODY_PINNED_SUFFIX));
-		i_unlink_if_exists(body_path(bodies, id, ""));
 		i_unlink_if_exists(body_path(bodies, id,
 					     BODY_EVICTED_SUFFIX));
+		i_unlink_if_exists(body_path(bodies, id,
+					     BODY_DAMAGED_SUFFIX));
 	} T_END;
-}
-
-/*
- * Eviction
- */
-
-static int body_file_cmp(const struct body_file *f1, const struct body_file *f2)
-{
-	if (f1->used.tv_sec != f2->used.tv_sec)
-		return f1->used.tv_sec < f2->used.tv_sec ? -1 : 1;
-	if (f1->used.tv_nsec != f2->used.tv_nsec)
-		return f1->used.tv_nsec < f2->used.tv_nsec ? -1 : 1;
-	return 0;
-}
-
-static void
-bodies_scan_dir(const char *dir_path, bool temp, pool_t pool,
-		ARRAY_TYPE(body_file) *files, uoff_t *total)
-{
-	struct dirent *d;
-	struct stat st;
-	DIR *dir;
-
-	dir = opendir(dir_path);
-	if (dir == NULL)
-		return;
-	while ((d = readdir(dir)) != NULL) {
-		if (d->d_name[0] == '.' ||
-		    fstatat(dirfd(dir), d->d_name, &st,
-			    AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
-			continue;
-		if (temp) {
-			if (st.st_mtime + BODY_TEMP_MAX_AGE_SECS < time(NULL))
-				(void)unlinkat(dirfd(dir), d->d_name, 0);
-			continue;
-		}
-		*total += st.st_size;
-		if (strchr(d->d_name, '.') == NULL) {
-			struct body_file *file = array_append_space(files);
-
-			file->path = p_strconcat(pool, dir_path, "/",
-						 d->d_name, NULL);
-			file->size = st.st_size;
-			file->used = st.st_atim;
-		}
-	}
-	(void)closedir(dir);
-}
-
-static void body_evict(const char *path)
-{
-	const char *digest = body_digest(path);
-
-	if (digest != NULL &&
-	    symlink(digest, t_strconcat(path, BODY_EVICTED_SUFFIX,
-					NULL)) < 0 && errno != EEXIST) {
-		/* without its digest a new copy could not be judged */
-		return;
-	}
-	/* who has it open reads on */
-	i_unlink_if_exists(path);
-}
-
-/* Least recently used copies go until a tenth of the room is free. */
-static void bodies_make_room(struct msgraph_bodies *bodies)
-{
-	ARRAY_TYPE(body_file) files;
-	const struct body_file *file;
-	uoff_t total = 0;
-	unsigned int i;
-	pool_t pool;
-
-	bodies->scanned = TRUE;
-	bodies->put_since_scan = 0;
-	pool = pool_alloconly_create("msgraph bodies", 64*1024);
-	i_array_init(&files, 128);
-	for (i = 0; i < 256; i++) T_BEGIN {
-		bodies_scan_dir(t_strdup_printf("%s/%02x", bodies->dir, i),
-				FALSE, pool, &files, &total);
-	} T_END;
-	bodies_scan_dir(t_strconcat(bodies->dir, "/tmp", NULL), TRUE, pool,
-			&files, &total);
-	if (total > bodies->max_size) {
-		array_sort(&files, body_file_cmp);
-		array_foreach(&files, file) {
-			if (total <= bodies->max_size - bodies->max_size / 10)
-				break;
-			T_BEGIN {
-				body_evict(file->path);
-			} T_END;
-			total -= file->size;
-		}
-	}
-	array_free(&files);
-	pool_unref(&pool);
 }

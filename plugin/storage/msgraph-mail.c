@@ -173,15 +173,17 @@ static void msgraph_mail_forget_cache(struct msgraph_mail *mail)
 	mail->imail.data.parts = NULL;
 }
 
-/* Wait for the download and put it into the store. Returns the descriptor to
-   read from, or -1 with the error set. */
-static int msgraph_mail_fetch_finish(struct msgraph_mail *mail, uoff_t *size_r)
+/* Wait for the download and put it into the store. Returns the stream to read
+   from, or NULL with the error set. */
+static struct istream *
+msgraph_mail_fetch_finish(struct msgraph_mail *mail, uoff_t *size_r)
 {
 	struct mail *_mail = &mail->imail.mail.mail;
 	struct msgraph_account *account = msgraph_mail_account(_mail);
+	struct istream *input = NULL;
 	const char *error;
 	bool differs;
-	int fd = -1, ret;
+	int ret;
 
 	if (!mail->fetch_done)
 		account->transport->v->run(account->transport,
@@ -190,57 +192,59 @@ static int msgraph_mail_fetch_finish(struct msgraph_mail *mail, uoff_t *size_r)
 		msgraph_mail_body_failed(_mail, mail->fetch_id,
 					 &mail->fetch_fail);
 		msgraph_mail_fetch_free(mail);
-		return -1;
+		return NULL;
 	}
 	msgraph_mail_body_arrived(_mail, mail->fetch_id);
 	ret = msgraph_bodies_put(account->bodies, mail->fetch_id,
-				 mail->fetch_path, FALSE, &differs, &error);
+				 mail->fetch_fd, mail->fetch_path, 0, &differs,
+				 &error);
 	if (ret == 0) {
 		i_free_and_null(mail->fetch_path);
 		if (differs)
 			msgraph_mail_forget_cache(mail);
 		/* another process's copy may have been there first */
 		ret = msgraph_bodies_open(account->bodies, mail->fetch_id,
-					  &fd, size_r, &error);
+					  &input, size_r, &error);
 	}
-	if (ret < 0) {
+	/* evicted at once: larger than the whole cache */
+	if (ret == 0 && msgraph_bodies_open_put(&mail->fetch_fd, &input,
+						size_r) <= 0) {
+		error = "a new copy of a message cannot be read";
+		ret = -1;
+	}
+	if (ret < 0)
 		mail_set_critical(_mail, "msgraph: %s", error);
-	} else if (ret == 0) {
-		/* evicted at once: larger than the whole cache */
-		fd = mail->fetch_fd;
-		mail->fetch_fd = -1;
-		*size_r = lseek(fd, 0, SEEK_END);
-		(void)lseek(fd, 0, SEEK_SET);
-	}
 	msgraph_mail_fetch_free(mail);
-	return fd;
+	return input;
 }
 
-static int msgraph_mail_open_body(struct msgraph_mail *mail, uoff_t *size_r)
+static struct istream *
+msgraph_mail_open_body(struct msgraph_mail *mail, uoff_t *size_r)
 {
 	struct mail *_mail = &mail->imail.mail.mail;
 	struct msgraph_account *account = msgraph_mail_account(_mail);
 	unsigned int idle = 0;
 	uoff_t got = 0, old_got = 0;
+	struct istream *input;
 	const char *id, *error;
-	int fd, ret;
+	int ret;
 
 	if (mail->fetch_id != NULL)
 		return msgraph_mail_fetch_finish(mail, size_r);
 	if (msgraph_mail_get_id(_mail, &id) < 0)
-		return -1;
+		return NULL;
 	graph_client_set_deadline(account->client, 0);
 	do {
-		ret = msgraph_bodies_open(account->bodies, id, &fd, size_r,
+		ret = msgraph_bodies_open(account->bodies, id, &input, size_r,
 					  &error);
 		if (ret > 0)
-			return fd;
+			return input;
 		if (ret < 0) {
 			mail_set_critical(_mail, "msgraph: %s", error);
-			return -1;
+			return NULL;
 		}
 		if (msgraph_mail_is_quarantined(_mail, id))
-			return -1;
+			return NULL;
 		ret = msgraph_mail_fetch_start(mail, id, TRUE, &got);
 		/* another process's download is waited for as long as it gets
 		   on */
@@ -252,7 +256,7 @@ static int msgraph_mail_open_body(struct msgraph_mail *mail, uoff_t *size_r)
 	if (ret == 0)
 		ret = msgraph_mail_fetch_start(mail, id, FALSE, &got);
 	if (ret < 0)
-		return -1;
+		return NULL;
 	return msgraph_mail_fetch_finish(mail, size_r);
 }
 
@@ -265,16 +269,13 @@ msgraph_mail_get_stream(struct mail *_mail, bool get_body ATTR_UNUSED,
 	struct msgraph_mail *mail = MSGRAPH_MAIL(_mail);
 	struct index_mail_data *data = &mail->imail.data;
 	uoff_t size;
-	int fd;
 
 	if (data->stream == NULL) {
 		if (!mail_stream_access_start(_mail))
 			return -1;
-		fd = msgraph_mail_open_body(mail, &size);
-		if (fd == -1)
+		data->stream = msgraph_mail_open_body(mail, &size);
+		if (data->stream == NULL)
 			return -1;
-		data->stream = i_stream_create_fd_autoclose(&fd,
-			MAIL_READ_FULL_BLOCK_SIZE);
 		i_stream_set_name(data->stream,
 				  t_strdup_printf("msgraph uid=%u",
 						  _mail->uid));
@@ -285,7 +286,7 @@ msgraph_mail_get_stream(struct mail *_mail, bool get_body ATTR_UNUSED,
 			index_mail_close_streams(&mail->imail);
 			return -1;
 		}
-		/* CRLF throughout, so both are the file's size */
+		/* CRLF throughout, so both are the same */
 		data->physical_size = size;
 		data->virtual_size = size;
 	}
@@ -340,14 +341,18 @@ static void msgraph_mail_close(struct mail *_mail)
 {
 	struct msgraph_mail *mail = MSGRAPH_MAIL(_mail);
 	struct msgraph_account *account = msgraph_mail_account(_mail);
-	const char *error;
+	struct istream *input = mail->imail.data.stream;
+	const char *id, *error;
 	bool differs;
 
+	if (input != NULL && input->stream_errno == EIO &&
+	    msgraph_mail_get_id(_mail, &id) == 0)
+		msgraph_bodies_damaged(account->bodies, id);
 	/* prefetched but never read: keep what has arrived */
 	if (mail->fetch_done && mail->fetch_fail.error == GRAPH_OK &&
 	    mail->fetch_path != NULL &&
-	    msgraph_bodies_put(account->bodies, mail->fetch_id,
-			       mail->fetch_path, FALSE, &differs,
+	    msgraph_bodies_put(account->bodies, mail->fetch_id, mail->fetch_fd,
+			       mail->fetch_path, 0, &differs,
 			       &error) == 0) {
 		i_free_and_null(mail->fetch_path);
 		if (differs && !_mail->expunged)

@@ -342,17 +342,14 @@ static int
 msgraph_save_pin(struct msgraph_save_context *ctx, struct msgraph_save_op *op)
 {
 	struct mail_storage *storage = ctx->mbox->box.storage;
+	enum msgraph_body_flags flags = MSGRAPH_BODY_PINNED;
 	const char *error;
 
 	/* nobody else has these bytes */
-	if (storage->set->parsed_fsync_mode != FSYNC_MODE_NEVER &&
-	    fdatasync(ctx->fd) < 0) {
-		mail_set_critical(ctx->ctx.dest_mail,
-				  "fdatasync(%s) failed: %m", ctx->temp_path);
-		return -1;
-	}
+	if (storage->set->parsed_fsync_mode != FSYNC_MODE_NEVER)
+		flags |= MSGRAPH_BODY_SYNC;
 	if (msgraph_bodies_put(ctx->mbox->storage->account->bodies, op->id,
-			       ctx->temp_path, TRUE, &op->replaced,
+			       ctx->fd, ctx->temp_path, flags, &op->replaced,
 			       &error) < 0) {
 		mail_set_critical(ctx->ctx.dest_mail, "msgraph: %s", error);
 		return -1;
@@ -364,7 +361,8 @@ msgraph_save_pin(struct msgraph_save_context *ctx, struct msgraph_save_op *op)
 
 /* Until commit the mail can be read by plugins (mail_log, notify). */
 static void
-msgraph_save_open_dest(struct msgraph_save_context *ctx, uoff_t size)
+msgraph_save_open_dest(struct msgraph_save_context *ctx, bool pinned,
+		       uoff_t size)
 {
 	struct mail *mail = ctx->ctx.dest_mail;
 	struct index_mail *imail = INDEX_MAIL(mail);
@@ -372,9 +370,14 @@ msgraph_save_open_dest(struct msgraph_save_context *ctx, uoff_t size)
 
 	if (imail->data.stream != NULL)
 		return;
-	(void)lseek(ctx->fd, 0, SEEK_SET);
-	imail->data.stream = i_stream_create_fd_autoclose(&ctx->fd,
-		MAIL_READ_FULL_BLOCK_SIZE);
+	if (!pinned) {
+		(void)lseek(ctx->fd, 0, SEEK_SET);
+		input = i_stream_create_fd_autoclose(&ctx->fd,
+			MAIL_READ_FULL_BLOCK_SIZE);
+	} else if (msgraph_bodies_open_put(&ctx->fd, &input, &size) <= 0) {
+		return;
+	}
+	imail->data.stream = input;
 	i_stream_set_name(imail->data.stream, "message being saved");
 	imail->data.physical_size = size;
 	imail->data.virtual_size = size;
@@ -425,7 +428,7 @@ static int msgraph_save_send(struct msgraph_save_context *ctx)
 				op->received_date);
 	msgraph_save_cache_date(ctx, ctx->seq, MAIL_CACHE_SAVE_DATE,
 				ioloop_time);
-	msgraph_save_open_dest(ctx, size);
+	msgraph_save_open_dest(ctx, op->pinned, size);
 	return 0;
 }
 
