@@ -2,6 +2,7 @@
 #include "array.h"
 #include "base64.h"
 #include "buffer.h"
+#include "crc32.h"
 #include "guid.h"
 #include "hash.h"
 #include "hex-binary.h"
@@ -36,14 +37,21 @@ struct msgraph_hdr {
 	/* link follows */
 };
 
+struct idmap_slot {
+	uint32_t crc;
+	uint32_t uid;		/* 0 = free */
+};
+
 struct msgraph_idmap {
 	struct mail_index *index;
 	char *dir;
 	uint32_t ext_id;
 
-	/* id -> UID of all records with UID <= scanned_uid */
-	HASH_TABLE(char *, void *) uids;
-	pool_t pool;
+	/* all records with UID <= scanned_uid, by the checksum of their id;
+	   the id itself is looked up in the record. Open addressing; count is
+	   at most half of the size, a power of two. */
+	struct idmap_slot *slots;
+	unsigned int slot_count, slots_used;
 	uint32_t scanned_uid;
 	uint32_t uid_validity, id_changes;
 
@@ -67,10 +75,8 @@ struct msgraph_idmap *msgraph_idmap_init(struct mail_index *index,
 
 static void idmap_forget(struct msgraph_idmap *idmap)
 {
-	if (hash_table_is_created(idmap->uids)) {
-		hash_table_destroy(&idmap->uids);
-		pool_unref(&idmap->pool);
-	}
+	i_free(idmap->slots);
+	idmap->slot_count = idmap->slots_used = 0;
 	idmap->scanned_uid = 0;
 }
 
@@ -220,23 +226,32 @@ static bool id_encode_base64(const char *id, struct msgraph_rec *rec)
 	return strcmp(id_from_base64(rec), id) == 0;
 }
 
-static int id_encode(struct msgraph_idmap *idmap, const char *id,
-		     struct msgraph_rec *rec, const char **error_r)
+/* The form, the length and the data of the record. */
+static void id_encode(const char *id, struct msgraph_rec *rec)
 {
 	size_t len = strlen(id);
 
 	if (id_encode_base64(id, rec))
-		return 0;
+		return;
 	memset(rec->data, 0, sizeof(rec->data));
 	if (len <= sizeof(rec->data)) {
 		rec->form = ID_FORM_TEXT;
 		rec->length = len;
 		memcpy(rec->data, id, len);
-		return 0;
+	} else {
+		rec->form = ID_FORM_HASH;
+		rec->length = SHA256_RESULTLEN;
+		sha256_get_digest(id, len, rec->data);
 	}
-	rec->form = ID_FORM_HASH;
-	rec->length = SHA256_RESULTLEN;
-	sha256_get_digest(id, len, rec->data);
+}
+
+/* The same for a record that is to be written. */
+static int idmap_encode(struct msgraph_idmap *idmap, const char *id,
+			struct msgraph_rec *rec, const char **error_r)
+{
+	id_encode(id, rec);
+	if (rec->form != ID_FORM_HASH)
+		return 0;
 	return idmap_write_side(idmap, binary_to_hex(rec->data, rec->length),
 				id, error_r);
 }
@@ -280,11 +295,47 @@ idmap_get_hdr(struct msgraph_idmap *idmap, struct mail_index_view *view,
 		NULL : hdr;
 }
 
+/*
+ * From id to UID
+ */
+
+static void idmap_add_slot(struct msgraph_idmap *idmap, uint32_t crc,
+			   uint32_t uid)
+{
+	unsigned int i = crc & (idmap->slot_count - 1);
+
+	while (idmap->slots[i].uid != 0)
+		i = (i + 1) & (idmap->slot_count - 1);
+	idmap->slots[i].crc = crc;
+	idmap->slots[i].uid = uid;
+	idmap->slots_used++;
+}
+
+/* Room for so many more. */
+static void idmap_grow(struct msgraph_idmap *idmap, unsigned int more)
+{
+	struct idmap_slot *old = idmap->slots;
+	unsigned int i, old_count = idmap->slot_count;
+
+	if ((idmap->slots_used + more) * 2 <= old_count)
+		return;
+	idmap->slot_count = nearest_power(I_MAX(idmap->slots_used + more, 32) *
+					  2);
+	idmap->slots = i_new(struct idmap_slot, idmap->slot_count);
+	idmap->slots_used = 0;
+	for (i = 0; i < old_count; i++) {
+		if (old[i].uid != 0)
+			idmap_add_slot(idmap, old[i].crc, old[i].uid);
+	}
+	i_free(old);
+}
+
 static void idmap_scan(struct msgraph_idmap *idmap,
 		       struct mail_index_view *view)
 {
 	const struct mail_index_header *hdr = mail_index_get_header(view);
 	const struct msgraph_hdr *own;
+	struct msgraph_rec rec;
 	uint32_t seq, seq2, uid, id_changes;
 	size_t size;
 
@@ -296,42 +347,62 @@ static void idmap_scan(struct msgraph_idmap *idmap,
 		idmap->uid_validity = hdr->uid_validity;
 		idmap->id_changes = id_changes;
 	}
-	if (!hash_table_is_created(idmap->uids)) {
-		idmap->pool = pool_alloconly_create("msgraph idmap", 16384);
-		hash_table_create(&idmap->uids, idmap->pool,
-				  hdr->messages_count, str_hash, strcmp);
-	}
 	if (!mail_index_lookup_seq_range(view, idmap->scanned_uid + 1,
 					 (uint32_t)-1, &seq, &seq2))
 		return;
-	for (; seq <= seq2; seq++) T_BEGIN {
-		const char *id, *error;
-
+	idmap_grow(idmap, seq2 - seq + 1);
+	for (; seq <= seq2; seq++) {
 		mail_index_lookup_uid(view, seq, &uid);
-		if (msgraph_idmap_get(idmap, view, seq, &id, NULL,
-				      &error) > 0) {
-			/* of two records of one id the newer one counts */
-			char *key = p_strdup(idmap->pool, id);
-
-			hash_table_update(idmap->uids, key,
-					  POINTER_CAST(uid));
+		if (idmap_get_rec(idmap, view, seq, &rec) &&
+		    rec.form != ID_FORM_NONE &&
+		    rec.length <= sizeof(rec.data)) {
+			idmap_add_slot(idmap, crc32_data(rec.data, rec.length),
+				       uid);
 		}
 		idmap->scanned_uid = uid;
-	} T_END;
+	}
+}
+
+static bool idmap_match(struct msgraph_idmap *idmap,
+			struct mail_index_view *view, uint32_t uid,
+			const struct msgraph_rec *wanted, uint32_t *seq_r)
+{
+	struct msgraph_rec rec;
+
+	return mail_index_lookup_seq(view, uid, seq_r) &&
+		idmap_get_rec(idmap, view, *seq_r, &rec) &&
+		rec.form == wanted->form && rec.length == wanted->length &&
+		memcmp(rec.data, wanted->data, rec.length) == 0;
 }
 
 uint32_t msgraph_idmap_find(struct msgraph_idmap *idmap,
 			    struct mail_index_view *view, const char *id)
 {
-	uint32_t seq, uid;
-	void *value;
+	const struct idmap_slot *slot;
+	struct msgraph_rec wanted;
+	uint32_t crc, seq, best = 0;
+	unsigned int i;
 
 	idmap_scan(idmap, view);
-	value = hash_table_lookup(idmap->uids, id);
-	if (value == NULL)
+	if (idmap->slot_count == 0)
 		return 0;
-	uid = POINTER_CAST_TO(value, uint32_t);
-	return mail_index_lookup_seq(view, uid, &seq) ? seq : 0;
+	i_zero(&wanted);
+	T_BEGIN {
+		id_encode(id, &wanted);
+	} T_END;
+	crc = crc32_data(wanted.data, wanted.length);
+	for (i = crc & (idmap->slot_count - 1);; ) {
+		slot = &idmap->slots[i];
+		if (slot->uid == 0)
+			break;
+		/* of two records of one id the newer one counts */
+		if (slot->crc == crc &&
+		    idmap_match(idmap, view, slot->uid, &wanted, &seq) &&
+		    seq > best)
+			best = seq;
+		i = (i + 1) & (idmap->slot_count - 1);
+	}
+	return best;
 }
 
 int msgraph_idmap_set(struct msgraph_idmap *idmap,
@@ -345,7 +416,7 @@ int msgraph_idmap_set(struct msgraph_idmap *idmap,
 	rec.size_estimate = size_estimate;
 	rec.flags = flags;
 	rec.content = content;
-	if (id_encode(idmap, id, &rec, error_r) < 0)
+	if (idmap_encode(idmap, id, &rec, error_r) < 0)
 		return -1;
 	mail_index_update_ext(trans, seq, idmap->ext_id, &rec, NULL);
 	return 0;
@@ -361,7 +432,7 @@ int msgraph_idmap_set_id(struct msgraph_idmap *idmap,
 	if (!idmap_get_rec(idmap, view, seq, &rec))
 		i_zero(&rec);
 	memset(rec.data, 0, sizeof(rec.data));
-	if (id_encode(idmap, id, &rec, error_r) < 0)
+	if (idmap_encode(idmap, id, &rec, error_r) < 0)
 		return -1;
 	mail_index_update_ext(trans, seq, idmap->ext_id, &rec, NULL);
 	return 0;

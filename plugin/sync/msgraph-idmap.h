@@ -62,8 +62,9 @@ void msgraph_idmap_deinit(struct msgraph_idmap **idmap);
 int msgraph_idmap_get(struct msgraph_idmap *idmap, struct mail_index_view *view,
 		      uint32_t seq, const char **id_r,
 		      struct msgraph_rec *rec_r, const char **error_r);
-/* Sequence of the message with this id, 0 if none. Builds and keeps a hash
-   table over the view's records; new records are added as they appear. */
+/* Sequence of the message with this id, the newest if there are several, 0 if
+   none. Builds and keeps a table over the view's records, some 20 bytes each;
+   new records are added as they appear. */
 uint32_t msgraph_idmap_find(struct msgraph_idmap *idmap,
 			    struct mail_index_view *view, const char *id);
 /* Write the record of an appended message. Returns -1 if the side file could

@@ -1,4 +1,6 @@
-/* A pull into the index: one transaction, under the sync lock. */
+/* A pull into the index, under the sync lock: one transaction, or for many new
+   messages several, whose last one has the link. If that one does not come, the
+   same rows come again and find what is there. */
 
 #include "lib.h"
 #include "array.h"
@@ -14,6 +16,8 @@
 
 /* bytes of a size estimate that setting flags does not explain */
 #define EDITED_SIZE_MIN 8192
+/* new messages of one transaction, which is in memory three times */
+#define APPLY_SLICE_MAX 2000
 
 struct apply {
 	const struct msgraph_sync_env *env;
@@ -27,8 +31,28 @@ struct apply {
 	struct msgraph_sync_result *result;
 	uint32_t next_uid;
 	unsigned int id_changes;
+	unsigned int slice;
 	const char **error_r;
 };
+
+static void apply_begin(struct apply *apply)
+{
+	apply->trans = mail_index_transaction_begin(apply->view,
+		MAIL_INDEX_TRANSACTION_FLAG_EXTERNAL);
+	msgraph_cache_begin(apply->cache, apply->trans);
+	apply->slice = 0;
+}
+
+static int apply_commit(struct apply *apply)
+{
+	int ret = mail_index_transaction_commit(&apply->trans);
+
+	if (ret < 0)
+		*apply->error_r = msgraph_compat_index_error(apply->env->index);
+	/* the cache view must outlive the commit */
+	msgraph_cache_end(apply->cache);
+	return ret;
+}
 
 static int pending_uid_cmp(const uint32_t *uid,
 			   const struct msgraph_pending *p)
@@ -215,6 +239,7 @@ static int apply_append(struct apply *apply, const struct graph_message *msg)
 	if (apply->pull->generation > 0)
 		msgraph_cache_set_saved(apply->cache, seq, ioloop_time);
 	apply->result->appended++;
+	apply->slice++;
 	return 0;
 }
 
@@ -384,6 +409,12 @@ static int apply_rows(struct apply *apply)
 		if (ret == 0) T_BEGIN {
 			ret = apply_fresh(apply, *p);
 		} T_END_PASS_STR_IF(ret < 0, apply->error_r);
+		if (ret == 0 && apply->slice >= APPLY_SLICE_MAX &&
+		    apply->adopt == NULL && !apply->pull->verify) {
+			ret = apply_commit(apply);
+			if (ret == 0)
+				apply_begin(apply);
+		}
 	}
 	array_free(&fresh);
 	return ret;
@@ -468,27 +499,24 @@ int msgraph_apply(const struct msgraph_sync_env *env,
 	    !pull->full && null_strcmp(state.link, pull->link) == 0)
 		return 0;
 
-	apply.trans = mail_index_transaction_begin(view,
-		MAIL_INDEX_TRANSACTION_FLAG_EXTERNAL);
 	apply.cache = msgraph_cache_init(env->index);
-	msgraph_cache_begin(apply.cache, apply.trans);
+	apply_begin(&apply);
 	apply_uid_validity(&apply);
 	ret = apply_rows(&apply);
-	if (ret == 0 && pull->full && !pull->unnamed)
-		apply_sweep(&apply);
-	state.link = pull->link;
-	state.generation++;
-	state.last_pull = ioloop_time;
-	state.id_changes += apply.id_changes;
-	msgraph_idmap_set_state(env->idmap, view, apply.trans, &state);
-	msgraph_adopt_deinit(&apply.adopt);
-	if (ret < 0 || pull->verify)
-		mail_index_transaction_rollback(&apply.trans);
-	else if (mail_index_transaction_commit(&apply.trans) < 0) {
-		*error_r = msgraph_compat_index_error(env->index);
-		ret = -1;
+	if (ret == 0) {
+		if (msgraph_pull_sweeps(pull))
+			apply_sweep(&apply);
+		state.link = pull->link;
+		state.generation++;
+		state.last_pull = ioloop_time;
+		state.id_changes += apply.id_changes;
+		msgraph_idmap_set_state(env->idmap, view, apply.trans, &state);
 	}
-	/* the cache view must outlive the commit */
+	msgraph_adopt_deinit(&apply.adopt);
+	if (ret == 0 && !pull->verify)
+		ret = apply_commit(&apply);
+	else if (apply.trans != NULL)
+		mail_index_transaction_rollback(&apply.trans);
 	msgraph_cache_deinit(&apply.cache);
 	return ret;
 }

@@ -30,7 +30,9 @@ ARRAY_DEFINE_TYPE(msgraph_pulled, struct msgraph_pulled);
 struct msgraph_pull {
 	pool_t pool;
 	ARRAY_TYPE(msgraph_pulled) rows;
-	HASH_TABLE(char *, void *) by_id;	/* id -> index + 1 */
+	/* id -> index + 1; when the pull has run, only if it sweeps or
+	   something is in quarantine */
+	HASH_TABLE(char *, void *) by_id;
 	int spool_fd;
 	off_t spool_size;
 	/* the spool is the one that has a name and is locked by us; listed: it
@@ -99,6 +101,8 @@ void msgraph_pull_replay(const struct msgraph_sync_env *env,
 			 const struct graph_message *msg, off_t offset,
 			 size_t size);
 void msgraph_pull_free(struct msgraph_pull **pull);
+/* What it does not name is gone, of the UIDs below next_uid. */
+bool msgraph_pull_sweeps(const struct msgraph_pull *pull);
 /* msgraph-sync-spool.c */
 /* For a complete listing, before its first row. Returns 1 when one that was
    interrupted has been taken over: then pull->link is what to go on with,

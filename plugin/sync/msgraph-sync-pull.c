@@ -30,6 +30,12 @@ static struct msgraph_pull *pull_create(void)
 	return pull;
 }
 
+static void pull_forget_ids(struct msgraph_pull *pull)
+{
+	if (hash_table_is_created(pull->by_id))
+		hash_table_destroy(&pull->by_id);
+}
+
 void msgraph_pull_free(struct msgraph_pull **_pull)
 {
 	struct msgraph_pull *pull = *_pull;
@@ -39,7 +45,7 @@ void msgraph_pull_free(struct msgraph_pull **_pull)
 	*_pull = NULL;
 	i_close_fd(&pull->spool_fd);
 	graph_batch_deinit(&pull->asked);
-	hash_table_destroy(&pull->by_id);
+	pull_forget_ids(pull);
 	array_free(&pull->rows);
 	pool_unref(&pull->pool);
 }
@@ -295,12 +301,17 @@ static bool pull_is_settled(const struct msgraph_sync_env *env,
 			    struct mail_index_view *view,
 			    const struct msgraph_quarantined *entry)
 {
-	void *value = hash_table_lookup(pull->by_id, entry->id);
-	unsigned int i = POINTER_CAST_TO(value, unsigned int), n;
 	const struct msgraph_pulled *row;
+	unsigned int i, n;
+	void *value;
 
 	if (msgraph_idmap_find(env->idmap, view, entry->id) != 0)
 		return TRUE;
+	/* if it has come in only now, the next pull will see to it */
+	if (!hash_table_is_created(pull->by_id))
+		return FALSE;
+	value = hash_table_lookup(pull->by_id, entry->id);
+	i = POINTER_CAST_TO(value, unsigned int);
 	if (i == 0)
 		return pull->full && !pull->unnamed;
 	row = array_idx(&pull->rows, i - 1);
@@ -438,7 +449,16 @@ pull_run(const struct msgraph_sync_env *env,
 	}
 	if (ret < 0)
 		msgraph_pull_free(&pull);
+	else if (!msgraph_pull_sweeps(pull) &&
+		 msgraph_quarantine_count(env->quarantine) == 0)
+		pull_forget_ids(pull);
 	return pull;
+}
+
+bool msgraph_pull_sweeps(const struct msgraph_pull *pull)
+{
+	return pull->full && !pull->unnamed &&
+		(pull->generation > 0 || pull->next_uid > 1);
 }
 
 struct msgraph_pull *

@@ -9,11 +9,13 @@
 #include "msgraph-sync-private.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/file.h>
 #include <unistd.h>
 
 /* local changes may come in while others are sent */
 #define SYNC_ROUNDS_MAX 3
+#define LARGE_PULL_ROWS 5000
 /* locked by the process that sends; released by the kernel if it dies */
 #define PUSH_LOCK_NAME "msgraph.push"
 #define PUSH_LOCK_WAIT_MSECS 50
@@ -308,6 +310,15 @@ int msgraph_sync_count_pending(const struct msgraph_sync_env *env,
 	return 0;
 }
 
+/* After a large pull the heap is mostly holes, which a session that goes on for
+   days would keep. */
+static void sync_trim_heap(void)
+{
+#ifdef __GLIBC__
+	(void)malloc_trim(0);
+#endif
+}
+
 int msgraph_sync_run(const struct msgraph_sync_env *env,
 		     enum msgraph_sync_flags flags,
 		     struct msgraph_sync_result *result_r,
@@ -315,6 +326,7 @@ int msgraph_sync_run(const struct msgraph_sync_env *env,
 {
 	struct msgraph_folder_state state;
 	struct msgraph_pull *pull = NULL;
+	bool large;
 	uint32_t next_uid;
 	pool_t pool;
 	int ret = 0;
@@ -333,7 +345,10 @@ int msgraph_sync_run(const struct msgraph_sync_env *env,
 		msgraph_pull_settle(env, pull);
 	if (pull != NULL && ret == 0)
 		msgraph_spool_remove(env, pull);
+	large = pull != NULL && array_count(&pull->rows) > LARGE_PULL_ROWS;
 	msgraph_pull_free(&pull);
+	if (large)
+		sync_trim_heap();
 	if (ret == 0 && (flags & MSGRAPH_SYNC_VERIFY) == 0)
 		ret = sync_push(env, pool, result_r, index_error_r);
 	sync_get_state(env, &state, &next_uid);

@@ -282,6 +282,97 @@ static void test_quarantine(void)
 	test_end();
 }
 
+static void idmap_expunge(struct mail_index *index, uint32_t seq)
+{
+	struct mail_index_view *view = mail_index_view_open(index);
+	struct mail_index_transaction *trans;
+
+	trans = mail_index_transaction_begin(view,
+		MAIL_INDEX_TRANSACTION_FLAG_EXTERNAL);
+	mail_index_expunge(trans, seq);
+	test_assert(mail_index_transaction_commit(&trans) == 0);
+	mail_index_view_close(&view);
+}
+
+/* Adds id<from>, id<from + 1>, ... */
+static void idmap_append_many(struct mail_index *index,
+			      struct msgraph_idmap *idmap, unsigned int from,
+			      unsigned int count, uint32_t first_uid)
+{
+	struct mail_index_view *view = mail_index_view_open(index);
+	struct mail_index_transaction *trans;
+	uint32_t seq, uid_validity = 1234;
+	const char *error;
+	unsigned int i;
+
+	trans = mail_index_transaction_begin(view,
+		MAIL_INDEX_TRANSACTION_FLAG_EXTERNAL);
+	mail_index_update_header(trans,
+		offsetof(struct mail_index_header, uid_validity),
+		&uid_validity, sizeof(uid_validity), TRUE);
+	for (i = 0; i < count; i++) T_BEGIN {
+		mail_index_append(trans, first_uid + i, &seq);
+		test_assert(msgraph_idmap_set(idmap, trans, seq,
+			t_strdup_printf("id%u", from + i), 1, 0, 0,
+			&error) == 0);
+	} T_END;
+	test_assert(mail_index_transaction_commit(&trans) == 0);
+	mail_index_view_close(&view);
+}
+
+/* id<n> is found as sequence n + offset. */
+static void idmap_check_many(struct mail_index *index,
+			     struct msgraph_idmap *idmap, unsigned int from,
+			     unsigned int to, int offset)
+{
+	struct mail_index_view *view;
+	unsigned int i;
+
+	test_assert(mail_index_refresh(index) == 0);
+	view = mail_index_view_open(index);
+	for (i = from; i < to; i++) T_BEGIN {
+		test_assert_idx(msgraph_idmap_find(idmap, view,
+			t_strdup_printf("id%u", i)) == i + offset, i);
+	} T_END;
+	mail_index_view_close(&view);
+}
+
+static void test_idmap_find(void)
+{
+	const char *dir = t_strdup_printf("test-idmap.%ld", (long)getpid());
+	struct ioloop *ioloop = io_loop_create();
+	struct mail_index *index;
+	struct msgraph_idmap *idmap;
+	const char *error;
+
+	test_begin("finding ids: as the folder grows, twice the same, gone");
+	if (mkdir(dir, 0700) < 0)
+		i_fatal("mkdir(%s): %m", dir);
+	index = mail_index_alloc(NULL, dir, "dovecot.index");
+	test_assert(mail_index_open_or_create(index,
+		MAIL_INDEX_OPEN_FLAG_CREATE) >= 0);
+	idmap = msgraph_idmap_init(index, dir);
+	idmap_check_many(index, idmap, 0, 1, 0);
+	idmap_append_many(index, idmap, 0, 3000, 1);
+	idmap_check_many(index, idmap, 0, 3000, 1);
+	idmap_append_many(index, idmap, 3000, 1000, 5000);
+	idmap_check_many(index, idmap, 2000, 4000, 1);
+	/* of two the newer one, while it is there */
+	idmap_append_many(index, idmap, 7, 1, 7000);
+	idmap_check_many(index, idmap, 7, 8, 4001 - 7);
+	idmap_expunge(index, 4001);
+	idmap_check_many(index, idmap, 7, 8, 1);
+	idmap_expunge(index, 8);
+	idmap_check_many(index, idmap, 7, 8, -7);
+	msgraph_idmap_deinit(&idmap);
+	mail_index_close(index);
+	mail_index_free(&index);
+	if (unlink_directory(dir, UNLINK_DIRECTORY_FLAG_RMDIR, &error) < 0)
+		i_error("%s", error);
+	io_loop_destroy(&ioloop);
+	test_end();
+}
+
 int main(void)
 {
 	static void (*const test_functions[])(void) = {
@@ -292,6 +383,7 @@ int main(void)
 		test_size_estimate,
 		test_idmap,
 		test_quarantine,
+		test_idmap_find,
 		NULL
 	};
 

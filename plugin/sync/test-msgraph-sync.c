@@ -923,6 +923,74 @@ static void test_many(void)
 	end();
 }
 
+/* Appended, under UIDs that rise from 1 in the order of the ids, and one more
+   that has to be in the side file. */
+static void check_slices(unsigned int count, bool last)
+{
+	struct mail_index_view *view;
+	struct msgraph_folder_state state;
+	const char *id, *error;
+	uint32_t seq, uid;
+
+	test_assert(mail_index_refresh(mail_index) == 0);
+	view = mail_index_view_open(mail_index);
+	test_assert(mail_index_view_get_messages_count(view) ==
+		    count + (last ? 1 : 0));
+	for (seq = 1; seq <= count; seq++) T_BEGIN {
+		mail_index_lookup_uid(view, seq, &uid);
+		test_assert_idx(uid == seq, seq);
+		test_assert_idx(msgraph_idmap_get(idmap, view, seq, &id, NULL,
+						  &error) > 0, seq);
+		test_assert_strcmp_idx(id, t_strdup_printf("m%05u", seq), seq);
+		test_assert_idx(msgraph_idmap_find(idmap, view, id) == seq,
+				seq);
+	} T_END;
+	msgraph_idmap_get_state(idmap, view, &state);
+	test_assert(last == (state.link != NULL));
+	mail_index_view_close(&view);
+}
+
+static void test_slices(void)
+{
+	const char *side, *last = t_strdup_printf("z%0100d", 0);
+	struct event *event = event_create(NULL);
+	struct msgraph_sync_env env;
+	const char *error;
+	unsigned int i;
+
+	begin("many new ones: several transactions, the last one has the link");
+	for (i = 1; i <= 4500; i++)
+		test_graph_add(graph, t_strdup_printf("m%05u", i), 1);
+	test_graph_add(graph, last, 2);
+	i_zero(&env);
+	env.index = mail_index;
+	env.idmap = idmap;
+	env.client = client;
+	env.quarantine = msgraph_quarantine_init(dir, event);
+	env.event = event;
+	env.folder_id = TEST_GRAPH_FOLDER;
+	env.dir = dir;
+	/* the last one cannot be written */
+	side = t_strconcat(dir, "/msgraph.ids", NULL);
+	if (mkdir(side, 0700) < 0)
+		i_fatal("mkdir(%s): %m", side);
+	test_graph_page(graph, "*", NULL, "L1");
+	test_assert(msgraph_sync_run(&env, MSGRAPH_SYNC_PULL, &result,
+				     &error) < 0);
+	test_assert(strstr(error, "msgraph.ids") != NULL);
+	check_slices(4000, FALSE);
+	/* and now it can */
+	if (rmdir(side) < 0)
+		i_fatal("rmdir(%s): %m", side);
+	test_graph_page(graph, "*", NULL, "L1");
+	sync_now();
+	test_assert(result.synced);
+	check_slices(4500, TRUE);
+	msgraph_quarantine_deinit(&env.quarantine);
+	event_unref(&event);
+	end();
+}
+
 int main(void)
 {
 	static void (*const test_functions[])(void) = {
@@ -949,6 +1017,7 @@ int main(void)
 		test_expunge,
 		test_expunge_fallback,
 		test_many,
+		test_slices,
 		NULL
 	};
 
