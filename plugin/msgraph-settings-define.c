@@ -25,6 +25,7 @@ static const struct setting_define msgraph_setting_defines[] = {
 	DEF(STR, expunge),
 	DEF(SIZE, body_cache_size),
 	DEF(TIME, poll_interval),
+	DEF(TIME, select_fresh),
 	DEF(TIME, request_timeout),
 	SETTING_DEFINE_LIST_END
 };

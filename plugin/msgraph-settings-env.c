@@ -29,6 +29,7 @@ static const struct {
 	DEF(STR, expunge),
 	DEF(SIZE, body_cache_size),
 	DEF(TIME, poll_interval),
+	DEF(TIME, select_fresh),
 	DEF(TIME, request_timeout),
 };
 

@@ -17,6 +17,7 @@ struct msgraph_raw_settings {
 	const char *expunge;
 	uoff_t body_cache_size;
 	unsigned int poll_interval;
+	unsigned int select_fresh;
 	unsigned int request_timeout;
 };
 

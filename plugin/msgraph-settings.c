@@ -5,6 +5,7 @@
 #include "msgraph-settings-private.h"
 
 #define POLL_INTERVAL_MAX 86400
+#define SELECT_FRESH_MAX 3600
 #define REQUEST_TIMEOUT_MAX 600
 
 const struct msgraph_raw_settings msgraph_raw_settings_default = {
@@ -19,6 +20,7 @@ const struct msgraph_raw_settings msgraph_raw_settings_default = {
 	.expunge = "recoverable",
 	.body_cache_size = 1024*1024*1024,
 	.poll_interval = 30,
+	.select_fresh = 2,
 	.request_timeout = 30,
 };
 
@@ -60,13 +62,13 @@ static bool check_word(const char *key, const char *const *words,
 	return FALSE;
 }
 
-static bool check_secs(const char *key, unsigned int secs, unsigned int max,
-		       const char **error_r)
+static bool check_secs(const char *key, unsigned int secs, unsigned int min,
+		       unsigned int max, const char **error_r)
 {
-	if (secs >= 1 && secs <= max)
+	if (secs >= min && secs <= max)
 		return TRUE;
 	*error_r = t_strdup_printf("msgraph: %s = %us: must be a time "
-				   "from 1s to %us", key, secs, max);
+				   "from %us to %us", key, secs, min, max);
 	return FALSE;
 }
 
@@ -86,9 +88,11 @@ bool msgraph_settings_check(const struct msgraph_raw_settings *raw,
 		check_word("msgraph_expunge", expunge_modes, raw->expunge,
 			   error_r) &&
 		check_secs("msgraph_poll_interval", raw->poll_interval,
-			   POLL_INTERVAL_MAX, error_r) &&
+			   1, POLL_INTERVAL_MAX, error_r) &&
+		check_secs("msgraph_select_fresh", raw->select_fresh,
+			   0, SELECT_FRESH_MAX, error_r) &&
 		check_secs("msgraph_request_timeout", raw->request_timeout,
-			   REQUEST_TIMEOUT_MAX, error_r);
+			   1, REQUEST_TIMEOUT_MAX, error_r);
 }
 
 const struct msgraph_settings *
@@ -112,6 +116,7 @@ msgraph_settings_resolve(const struct msgraph_raw_settings *raw,
 		find_word(expunge_modes, raw->expunge);
 	set->body_cache_size = raw->body_cache_size;
 	set->poll_interval = raw->poll_interval;
+	set->select_fresh = raw->select_fresh;
 	set->request_timeout = raw->request_timeout;
 	return set;
 }

@@ -20,6 +20,7 @@ struct msgraph_settings {
 	enum msgraph_expunge_mode expunge;
 	uoff_t body_cache_size;		/* bytes */
 	unsigned int poll_interval;	/* seconds */
+	unsigned int select_fresh;	/* seconds, 0 = never */
 	unsigned int request_timeout;	/* seconds */
 };
 

@@ -27,7 +27,7 @@ rule "json-c and curl stay in the files that wrap them" \
 rule "plugin/doveadm knows msgraph-admin.h alone" \
 	-E 'include "(graph-|broker-|msnet-|msgraph-([^a]|a[^d]))' plugin/doveadm
 for setting in broker account mailbox url cloud ca_file rfc822_size search expunge \
-	body_cache_size poll_interval request_timeout; do
+	body_cache_size poll_interval select_fresh request_timeout; do
 	for file in plugin/msgraph-settings-env.c \
 		plugin/msgraph-settings-define.c; do
 		if ! grep -q "DEF([A-Z]*, $setting)" $file; then

@@ -454,7 +454,8 @@ void msgraph_bodies_rename(struct msgraph_bodies *bodies, const char *id,
 			   const char *new_id)
 {
 	static const char *const suffixes[] = {
-		BODY_PINNED_SUFFIX, "", BODY_EVICTED_SUFFIX
+		BODY_PINNED_SUFFIX, BODY_PLAIN_PINNED_SUFFIX, BODY_SUFFIX,
+		BODY_PLAIN_SUFFIX, BODY_EVICTED_SUFFIX
 	};
 	const char *path, *error;
 	unsigned int i;

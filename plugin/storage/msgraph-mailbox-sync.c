@@ -302,6 +302,31 @@ bool msgraph_mailbox_was_synced(struct msgraph_mailbox *mbox)
 	return ret;
 }
 
+/* Fast syncs follow every command, an expunge only sends what is pending, and
+   where no expunges may be shown the answer would be half of it: these ask Graph
+   for nothing. SELECT, NOOP, CHECK, STATUS and IDLE do ask; the first sync of a
+   SELECT does not if another session has just done so, since clients open a
+   folder with several connections at a time. */
+static bool msgraph_mailbox_wants_pull(struct msgraph_mailbox *mbox,
+				       enum mailbox_sync_flags flags)
+{
+	bool first = !mbox->synced;
+
+	mbox->synced = TRUE;
+	if (!msgraph_mailbox_was_synced(mbox))
+		return TRUE;
+	if ((flags & (MAILBOX_SYNC_FLAG_FAST | MAILBOX_SYNC_FLAG_EXPUNGE |
+		      MAILBOX_SYNC_FLAG_NO_EXPUNGES)) != 0)
+		return FALSE;
+	if (!first || (flags & MAILBOX_SYNC_FLAG_FULL_READ) == 0 ||
+	    mbox->link_doubtful || !msgraph_notify_is_fresh(mbox))
+		return TRUE;
+	/* what others have put into the index, and this session by another
+	   mailbox object: a pull would have looked */
+	(void)mail_index_refresh(mbox->box.index);
+	return FALSE;
+}
+
 struct mailbox_sync_context *
 msgraph_mailbox_sync_init(struct mailbox *box, enum mailbox_sync_flags flags)
 {
@@ -312,16 +337,9 @@ msgraph_mailbox_sync_init(struct mailbox *box, enum mailbox_sync_flags flags)
 	if (!box->opened && mailbox_open(box) < 0)
 		return index_mailbox_sync_init(box, flags, TRUE);
 
-	/* Fast syncs follow every command, an expunge only sends what is
-	   pending, and where no expunges may be shown the answer would be half
-	   of it: these ask Graph for nothing. SELECT, NOOP, CHECK, STATUS and
-	   IDLE do ask. */
 	if ((flags & MAILBOX_SYNC_FLAG_FORCE_RESYNC) != 0)
 		sync_flags = MSGRAPH_SYNC_PULL | MSGRAPH_SYNC_FULL;
-	else if ((flags & (MAILBOX_SYNC_FLAG_FAST |
-			   MAILBOX_SYNC_FLAG_EXPUNGE |
-			   MAILBOX_SYNC_FLAG_NO_EXPUNGES)) == 0 ||
-		 !msgraph_mailbox_was_synced(mbox))
+	else if (msgraph_mailbox_wants_pull(mbox, flags))
 		sync_flags = MSGRAPH_SYNC_PULL;
 
 	if (sync_flags != 0 || msgraph_sync_have_pending(box->index)) {

@@ -140,3 +140,17 @@ void msgraph_notify_changes(struct mailbox *box)
 	msgraph_notify_schedule(mbox,
 		mbox->storage->account->set->poll_interval * 1000);
 }
+
+bool msgraph_notify_is_fresh(struct msgraph_mailbox *mbox)
+{
+	unsigned int secs = mbox->storage->account->set->select_fresh;
+	int64_t age;
+
+	if (secs == 0)
+		return FALSE;
+	T_BEGIN {
+		age = msgraph_notify_age(msgraph_list_read_file(mbox->box.list,
+			mbox->folder_id));
+	} T_END;
+	return age >= 0 && age < secs * 1000LL;
+}

@@ -29,6 +29,8 @@ struct msgraph_mailbox {
 	struct msgraph_quarantine *quarantine;
 
 	struct timeout *to_poll;
+	/* mailbox.sync has been called */
+	bool synced;
 	/* the client has been told why Graph cannot be asked */
 	bool failure_told;
 	/* the delta link was called unknown, though the folder is there */
@@ -75,6 +77,9 @@ void msgraph_notify_changes(struct mailbox *box);
 /* Graph was asked then (milliseconds of the wall clock): nobody needs to poll
    for an interval. */
 void msgraph_notify_pulled(struct msgraph_mailbox *mbox, int64_t when);
+/* Some process has asked Graph within msgraph_select_fresh, and what it was told
+   is in the index. */
+bool msgraph_notify_is_fresh(struct msgraph_mailbox *mbox);
 
 /* msgraph-mail.c */
 struct mail *

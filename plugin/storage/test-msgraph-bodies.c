@@ -239,6 +239,29 @@ static void test_bodies_plain_files(void)
 	test_end();
 }
 
+static void test_bodies_rename(void)
+{
+	static const char *const ids[] = { "copy", "own", "oldown", "oldcopy" };
+	struct msgraph_bodies *bodies;
+	const char *new_id;
+	unsigned int i;
+
+	test_begin("bodies: a message gets another id");
+	bodies = bodies_create("rename", 100000);
+	(void)body_put(bodies, "copy", "copy", FALSE);
+	(void)body_put(bodies, "own", "own", TRUE);
+	body_write_plain("rename", "oldown", ".own", "oldown");
+	body_write_plain("rename", "oldcopy", "", "oldcopy");
+	for (i = 0; i < N_ELEMENTS(ids); i++) {
+		new_id = t_strconcat("new", ids[i], NULL);
+		msgraph_bodies_rename(bodies, ids[i], new_id);
+		test_assert_idx(body_get(bodies, ids[i]) == NULL, i);
+		test_assert_strcmp_idx(body_get(bodies, new_id), ids[i], i);
+	}
+	msgraph_bodies_deinit(&bodies);
+	test_end();
+}
+
 static void test_bodies_evicted_while_read(void)
 {
 	const char *text = noise(600000, 7), *error, *rest;
@@ -394,6 +417,7 @@ int main(void)
 		test_bodies_eviction,
 		test_bodies_copy_and_release,
 		test_bodies_plain_files,
+		test_bodies_rename,
 		test_bodies_evicted_while_read,
 		test_bodies_damaged,
 		test_body_file_sizes,

@@ -38,7 +38,7 @@ def shipped():
 def test_shipped(modules):
     text = re.sub(r"#(?=msgraph_\w+ =)", "", shipped())
     defaults = dict(re.findall(r"^ *(msgraph_\w+) = ?(.*)$", text, re.M))
-    assert len(defaults) == 12
+    assert len(defaults) == 13
     run = doveconf(modules, text)
     assert run.returncode == 0 and run.stderr == "", run.stderr
     for key, value in defaults.items():
@@ -55,6 +55,7 @@ def test_shipped(modules):
     ("msgraph_brokr", "/x", "msgraph_brokr"),
     ("msgraph_poll_interval", "0s", "must be a time from 1s to 86400s"),
     ("msgraph_poll_interval", "soon", "soon"),
+    ("msgraph_select_fresh", "2h", "must be a time from 0s to 3600s"),
     ("msgraph_expunge", "sometimes", "must be one of: recoverable"),
     ("msgraph_url", "http://graph.example.com", "must start with https://"),
     ("msgraph_body_cache_size", "big", "big"),

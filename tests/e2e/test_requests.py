@@ -57,6 +57,46 @@ def test_select_costs_one(rig, imap):
     other.logout()
 
 
+def test_select_of_what_was_just_read():
+    """Clients open a folder with several connections: one of them asks."""
+    rig = Rig(sim_args=["--generate", "20"],
+              settings={"msgraph_poll_interval": "60s",
+                        "msgraph_request_timeout": "1s",
+                        "msgraph_select_fresh": "3s"}).start()
+    try:
+        first, second, third = rig.imap(), rig.imap(), rig.imap()
+        # of its own process's index, too
+        ok(third.append("INBOX", None, None, MESSAGE % 900))
+        assert ok(third.select())[-1] == b"21"
+        ok(third.close())
+        ok(first.select())
+        ok(first.store("1", "+FLAGS", r"(\Flagged)"))
+        rig.sim("deliver", folder="INBOX", count=1)
+        # what this account does itself is there, from the index
+        assert cost(rig, lambda: ok(second.select())) == []
+        assert b"Flagged" in ok(second.fetch("1", "(FLAGS)"))[0]
+        assert ok(second.select("INBOX"))[-1] == b"21"
+        # a client that asks is answered, and so is all that comes later
+        assert len(cost(rig, lambda: ok(second.noop()))) == 1
+        assert ok(third.select())[-1] == b"22"
+        assert len(cost(rig, lambda: ok(third.noop()))) == 1
+        rig.sim("deliver", folder="INBOX", count=1)
+        time.sleep(3.1)
+        assert len(cost(rig, lambda: ok(first.select()))) == 1
+        assert ok(first.select())[-1] == b"23"
+        # a failure does not count as a look
+        time.sleep(3.1)
+        rig.sim("fault", path="delta", status=503, count=100)
+        ok(second.select())
+        rig.sim("faults/clear")
+        assert len(cost(rig, lambda: ok(third.select()))) == 1
+        for conn in (first, second, third):
+            conn.logout()
+        assert rig.log_errors() == []
+    finally:
+        rig.close()
+
+
 def test_batches_of_twenty(rig, imap):
     ok(imap.create("Batch"))
     some = f"1:{COUNT}"
