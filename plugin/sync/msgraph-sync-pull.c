@@ -378,15 +378,18 @@ msgraph_pull_read(const struct msgraph_pull *pull,
 {
 	struct graph_message *msg = NULL;
 	const char *error;
-	char *json;
 
 	if (row->size == 0 || pull->spool_fd == -1)
 		return NULL;
-	json = i_malloc(row->size);
-	if (pread(pull->spool_fd, json, row->size, row->offset) ==
-	    (ssize_t)row->size)
-		msg = graph_message_parse(json, row->size, &error);
-	i_free(json);
+	T_BEGIN {
+		/* not from the heap, which so large a block would have
+		   consolidated each time */
+		char *json = t_malloc_no0(row->size);
+
+		if (pread(pull->spool_fd, json, row->size, row->offset) ==
+		    (ssize_t)row->size)
+			msg = graph_message_parse(json, row->size, &error);
+	} T_END;
 	return msg;
 }
 
