@@ -2,6 +2,7 @@
 #include "array.h"
 #include "buffer.h"
 #include "crc32.h"
+#include "ioloop.h"
 #include "istream.h"
 #include "str.h"
 #include "strescape.h"
@@ -46,7 +47,7 @@ static const char *const cached_headers[] = {
 
 enum {
 	FIELD_RECEIVED, FIELD_SENT, FIELD_SAVED, FIELD_GUID, FIELD_SNIPPET,
-	FIELD_COUNT
+	FIELD_FLAGS, FIELD_COUNT
 };
 #define HEADER_MESSAGE_ID 9
 
@@ -64,6 +65,7 @@ struct msgraph_cache {
 	struct mail_index_view *index_view;
 	struct mail_cache_view *view;
 	struct mail_cache_transaction_ctx *trans;
+	bool used_flags;
 };
 
 static void cache_field(struct mail_cache_field *field, const char *name,
@@ -74,6 +76,9 @@ static void cache_field(struct mail_cache_field *field, const char *name,
 	field->type = type;
 	field->field_size = size;
 	field->decision = MAIL_CACHE_DECISION_YES;
+	/* what no message has yet would be dropped as unused, for which
+	   Dovecot writes the whole cache file anew */
+	field->last_used = ioloop_time;
 }
 
 struct msgraph_cache *msgraph_cache_init(struct mail_index *index)
@@ -92,6 +97,9 @@ struct msgraph_cache *msgraph_cache_init(struct mail_index *index)
 		    MAIL_CACHE_FIELD_STRING, 0);
 	cache_field(&cache->fields[FIELD_SNIPPET], "body.snippet",
 		    MAIL_CACHE_FIELD_VARIABLE_SIZE, 0);
+	cache_field(&cache->fields[FIELD_FLAGS], "flags",
+		    MAIL_CACHE_FIELD_BITMASK, sizeof(uint32_t));
+	cache->fields[FIELD_FLAGS].decision = MAIL_CACHE_DECISION_TEMP;
 	msgraph_compat_cache_register(cache->cache, cache->fields,
 				      FIELD_COUNT);
 	for (i = 0; i < HEADER_COUNT; i++) T_BEGIN {
@@ -380,6 +388,20 @@ void msgraph_cache_set_saved(struct msgraph_cache *cache, uint32_t seq,
 		       &date, sizeof(date));
 }
 
+/* Dovecot's own field, in use by its default settings: nothing is known by it,
+   but as above it is not to be dropped. */
+static void add_flags(struct msgraph_cache *cache, uint32_t seq)
+{
+	const uint32_t no_flags = 0;
+
+	if (!cache->used_flags) {
+		mail_cache_add(cache->trans, seq,
+			       cache->fields[FIELD_FLAGS].idx, &no_flags,
+			       sizeof(no_flags));
+	}
+	cache->used_flags = TRUE;
+}
+
 void msgraph_cache_add(struct msgraph_cache *cache, uint32_t seq,
 		       const struct graph_message *msg)
 {
@@ -397,6 +419,7 @@ void msgraph_cache_add(struct msgraph_cache *cache, uint32_t seq,
 	guid_text = guid_128_to_string(guid);
 	mail_cache_add(cache->trans, seq, cache->fields[FIELD_GUID].idx,
 		       guid_text, strlen(guid_text));
+	add_flags(cache, seq);
 	if (msg->preview != NULL)
 		add_snippet(cache, seq, msg->preview);
 	if (!msg->has_envelope && msg->header_count == 0)
