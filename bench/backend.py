@@ -48,8 +48,8 @@ class Remote:
         """(requests, bytes, most in flight, throttled) since clear()."""
         return None
 
-    def rss(self):
-        return None
+    def memory(self):
+        return None, None
 
     def disk(self):
         return None
@@ -108,17 +108,20 @@ class Ours(Remote):
             if comm == "(imap" and int(rest.split()[1]) == master:
                 yield int(pid)
 
-    def rss(self):
-        """kB that the largest imap process has had at most."""
-        most = 0
+    def memory(self):
+        """kB of the largest imap process: what it has had at most, and what
+        it has now that is no file's."""
+        most, anon = 0, 0
         for pid in self._imap_pids():
             try:
                 with open(f"/proc/{pid}/status") as f:
-                    most = max([most] + [int(line.split()[1]) for line in f
-                                         if line.startswith("VmHWM")])
+                    kb = {line.split(":")[0]: line.split()[1] for line in f
+                          if line.startswith(("VmHWM", "RssAnon"))}
             except OSError:
-                pass
-        return most
+                continue
+            most = max(most, int(kb["VmHWM"]))
+            anon = max(anon, int(kb["RssAnon"]))
+        return most, anon
 
     def disk(self):
         total = 0

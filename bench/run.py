@@ -14,8 +14,8 @@ import plot
 from rows import ROWS, Bench
 
 FIELDS = ("messages", "latency_ms", "row", "requests", "bytes", "wall_s",
-          "to_floor", "in_flight", "throttled", "rss_kb", "disk_kb", "limit",
-          "note")
+          "to_floor", "in_flight", "throttled", "rss_kb", "anon_kb", "disk_kb",
+          "limit", "note")
 
 
 def options():
@@ -60,7 +60,8 @@ def measure(bench, name, latency):
     what()
     wall = time.monotonic() - start
     traffic = bench.backend.traffic()
-    rss, disk = bench.backend.rss(), bench.backend.disk()
+    rss, anon = bench.backend.memory()
+    disk = bench.backend.disk()
     next(steps, None)
     requests = traffic[0] if traffic else None
     least = (requests or 0) * latency / 4000
@@ -70,7 +71,7 @@ def measure(bench, name, latency):
             "to_floor": round(wall / least, 2) if least else None,
             "in_flight": traffic and traffic[2],
             "throttled": traffic and traffic[3],
-            "rss_kb": rss, "disk_kb": disk and disk // 1024,
+            "rss_kb": rss, "anon_kb": anon, "disk_kb": disk and disk // 1024,
             "limit": judge(limit, bench.messages, latency, requests, wall),
             "note": bench.note}
 
@@ -78,7 +79,7 @@ def measure(bench, name, latency):
 def show(values):
     cells = ["" if values[f] is None else str(values[f]) for f in FIELDS]
     print("{:>8} {:>4}  {:<27} {:>8} {:>10} {:>8} {:>6} {:>3} {:>4} {:>7} "
-          "{:>8}  {} {}".format(*cells), flush=True)
+          "{:>7} {:>8}  {} {}".format(*cells), flush=True)
 
 
 def run(make_backend, messages, latency, words):

@@ -143,3 +143,22 @@ def test_starts_again_where_it_must(rig, spoil):
     conn = rig.imap()
     assert PAGES <= check_whole(rig, conn) <= PAGES + 1
     conn.logout()
+
+
+def test_cache_file_is_written_once():
+    """Fields that no message has are no reason for Dovecot to do it again."""
+    rig = Rig(sim_args=["--generate", "300"],
+              extra="mail_debug = yes\n").start()
+    try:
+        conn = rig.imap()
+        ok(conn.select())
+        ok(conn.noop())
+        ok(conn.fetch("1:*", "(ENVELOPE)"))
+        conn.logout()
+        with open(rig.file("dovecot.log"), errors="replace") as log:
+            # "Purging" is the word also for making one
+            purged = [line for line in log if "Purging (" in line]
+        assert len(purged) == 1 and "creating cache" in purged[0], purged
+        assert rig.log_errors() == []
+    finally:
+        rig.close()
