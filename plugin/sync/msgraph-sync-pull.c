@@ -299,8 +299,12 @@ static bool pull_is_settled(const struct msgraph_sync_env *env,
 	unsigned int i = POINTER_CAST_TO(value, unsigned int), n;
 	const struct msgraph_pulled *row;
 
-	if (msgraph_idmap_find(env->idmap, view, entry->id) != 0)
+	/* a body is wanted as long as the message is here, a row until it is */
+	if ((msgraph_idmap_find(env->idmap, view, entry->id) != 0) ==
+	    (entry->kind == MSGRAPH_QUARANTINE_ROW))
 		return TRUE;
+	if (entry->kind == MSGRAPH_QUARANTINE_BODY)
+		return FALSE;
 	if (i == 0)
 		return pull->full && !pull->unnamed;
 	row = array_idx(&pull->rows, i - 1);
@@ -325,10 +329,9 @@ void msgraph_pull_settle(const struct msgraph_sync_env *env,
 	view = mail_index_view_open(env->index);
 	while (i-- > 0 && i < msgraph_quarantine_count(env->quarantine)) {
 		entry = msgraph_quarantine_get(env->quarantine, i);
-		if (entry->kind == MSGRAPH_QUARANTINE_ROW &&
-		    pull_is_settled(env, pull, view, entry)) T_BEGIN {
+		if (pull_is_settled(env, pull, view, entry)) T_BEGIN {
 			msgraph_quarantine_remove(env->quarantine,
-				t_strdup(entry->id), MSGRAPH_QUARANTINE_ROW);
+				t_strdup(entry->id), entry->kind);
 		} T_END;
 	}
 	mail_index_view_close(&view);
