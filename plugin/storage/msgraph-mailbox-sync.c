@@ -46,8 +46,6 @@ msgraph_sync_expunged(void *context, uint32_t uid, const char *id)
 	/* The message may live on in another folder under the same id, so its
 	   body is not removed but left to the cache's own rules. */
 	msgraph_bodies_release(mbox->storage->account->bodies, id);
-	msgraph_quarantine_remove(mbox->quarantine, id,
-				  MSGRAPH_QUARANTINE_BODY);
 	if (mbox->box.v.sync_notify != NULL)
 		mailbox_sync_notify(&mbox->box, uid, MAILBOX_SYNC_TYPE_EXPUNGE);
 }

@@ -305,8 +305,12 @@ static bool pull_is_settled(const struct msgraph_sync_env *env,
 	unsigned int i, n;
 	void *value;
 
-	if (msgraph_idmap_find(env->idmap, view, entry->id) != 0)
+	/* a body is wanted as long as the message is here, a row until it is */
+	if ((msgraph_idmap_find(env->idmap, view, entry->id) != 0) ==
+	    (entry->kind == MSGRAPH_QUARANTINE_ROW))
 		return TRUE;
+	if (entry->kind == MSGRAPH_QUARANTINE_BODY)
+		return FALSE;
 	/* if it has come in only now, the next pull will see to it */
 	if (!hash_table_is_created(pull->by_id))
 		return FALSE;
@@ -336,10 +340,9 @@ void msgraph_pull_settle(const struct msgraph_sync_env *env,
 	view = mail_index_view_open(env->index);
 	while (i-- > 0 && i < msgraph_quarantine_count(env->quarantine)) {
 		entry = msgraph_quarantine_get(env->quarantine, i);
-		if (entry->kind == MSGRAPH_QUARANTINE_ROW &&
-		    pull_is_settled(env, pull, view, entry)) T_BEGIN {
+		if (pull_is_settled(env, pull, view, entry)) T_BEGIN {
 			msgraph_quarantine_remove(env->quarantine,
-				t_strdup(entry->id), MSGRAPH_QUARANTINE_ROW);
+				t_strdup(entry->id), entry->kind);
 		} T_END;
 	}
 	mail_index_view_close(&view);

@@ -622,12 +622,12 @@ static void test_poison(void)
 }
 
 /* The pauses are over. */
-static void end_pauses(const char *id, unsigned int tries)
+static void end_pauses(const char *kind, const char *id, unsigned int tries)
 {
 	const char *path = t_strconcat(dir, "/msgraph.quarantine", NULL);
 	FILE *f = fopen(path, "w");
 
-	fprintf(f, "%s row 1 2 %u HTTP-500\nnonsense\n", id, tries);
+	fprintf(f, "%s %s 1 2 %u HTTP-500\nnonsense\n", id, kind, tries);
 	fclose(f);
 }
 
@@ -649,7 +649,7 @@ static void test_quarantine(void)
 	sync_now();
 	check_log("DELTA L2");
 	test_assert(quarantined == 1);
-	end_pauses("bad", 1);
+	end_pauses("row", "bad", 1);
 	test_graph_page(graph, "", NULL, "L4");
 	sync_now();
 	check_log("DELTA L3 BATCH GET bad");
@@ -657,20 +657,29 @@ static void test_quarantine(void)
 	test_assert(quarantined == 0);
 
 	/* what others have deleted, or is not there for long */
-	end_pauses("other", 1);
+	end_pauses("row", "other", 1);
 	test_graph_page(graph, "-other", NULL, "L5");
 	sync_now();
 	check_log("DELTA L4");
 	test_assert(quarantined == 0);
-	end_pauses("never", 3);
+	end_pauses("row", "never", 3);
 	test_graph_page(graph, "", NULL, "L6");
 	sync_now();
 	test_assert(quarantined == 1);
-	end_pauses("never", 4);
+	end_pauses("row", "never", 4);
 	test_graph_page(graph, "", NULL, "L7");
 	sync_now();
 	test_assert(quarantined == 0);
 	check("1=a 2=b 3=c 4=bad");
+
+	/* a body stays as long as the message does */
+	end_pauses("body", "a", 2);
+	test_graph_page(graph, "", NULL, "L8");
+	sync_now();
+	test_assert(quarantined == 1);
+	test_graph_page(graph, "-a", NULL, "L9");
+	sync_now();
+	test_assert(quarantined == 0);
 	end();
 }
 

@@ -708,7 +708,7 @@ READS = [
     """),
     ("a body that cannot be had just now is a NO", r"""
         1 SELECT BOX
-        sim fault path=value status=500 code=ErrorInternalServerError count=99
+        sim fault path=value status=503 count=99
         1 FETCH 1 (BODY.PEEK[])
         NO
         1 FETCH 1:3 (ENVELOPE)
