@@ -132,6 +132,8 @@ static void folders_take_row(struct msgraph_folders *folders,
 		entry->unread = row->unread_count;
 	i_gettimeofday(&now);
 	entry->changed = now.tv_sec * 1000LL + now.tv_usec / 1000;
+	if (folders->listing && entry->listed == 0)
+		entry->listed = entry->changed;
 	set_text(&entry->parent_id, row->parent_id);
 	set_text(&entry->display_name, row->display_name);
 	if (row->is_hidden >= 0)
@@ -205,7 +207,7 @@ folders_delta(struct msgraph_folders *folders, const char *link, bool *any_r,
 	array_foreach_modifiable(&folders->entries, entry)
 		entry->seen = FALSE;
 	folders->new_counts = FALSE;
-	folders->new_shape = link == NULL;
+	folders->new_shape = folders->listing = link == NULL;
 	delta = graph_folder_delta_init(folders->account->client, link);
 	while ((ret = graph_folder_delta_next(delta, &row, fail_r)) > 0) {
 		*any_r = TRUE;

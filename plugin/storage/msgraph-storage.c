@@ -192,7 +192,7 @@ static void msgraph_mailbox_close(struct mailbox *box)
 	/* What the session has changed last goes to Graph now; if that fails
 	   it stays in the index's log and the next session sends it. */
 	if (mbox->idmap != NULL && box->opened && !box->deleting &&
-	    !box->mailbox_deleted &&
+	    !box->mailbox_deleted && !mbox->looking &&
 	    msgraph_sync_have_pending(box->index))
 		msgraph_mailbox_push(mbox);
 	if (mbox->idmap != NULL)
