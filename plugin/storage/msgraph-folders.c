@@ -399,11 +399,16 @@ int msgraph_folders_create(struct msgraph_folders *folders, const char *name,
 	struct msgraph_folder_entry *entry;
 	char *id;
 	size_t len = strlen(name);
+	bool changed;
 
 	if (len > 0 && name[len-1] == '/')
 		name = t_strndup(name, len - 1);
 	display_name = name_split(name, &parent);
 	if (name_check(display_name, fail_r) < 0)
+		return -1;
+	/* others may have taken away since what the tree has */
+	if (msgraph_folders_find(folders, name) != NULL &&
+	    msgraph_folders_refresh(folders, 0, &changed, fail_r) < 0)
 		return -1;
 	if (msgraph_folders_find(folders, name) != NULL) {
 		graph_failure_set(fail_r, GRAPH_ERROR_EXISTS, "it exists");
@@ -491,13 +496,16 @@ int msgraph_folders_rename(struct msgraph_folders *folders, const char *from,
 			   const char *to, struct graph_failure *fail_r)
 {
 	struct graph_client *client = folders->account->client;
-	const struct msgraph_folder *folder =
-		msgraph_folders_find(folders, from);
 	const char *parent, *parent_id, *display_name, *id;
-	const char *root = folders->roles[GRAPH_FOLDER_ROOT];
+	const struct msgraph_folder *folder;
 	struct msgraph_folder_entry *entry;
+	bool changed;
 	int ret;
 
+	/* the names as they are now */
+	if (msgraph_folders_refresh(folders, 0, &changed, fail_r) < 0)
+		return -1;
+	folder = msgraph_folders_find(folders, from);
 	if (folder == NULL) {
 		graph_failure_set(fail_r, GRAPH_ERROR_FOLDER_GONE, "gone");
 		return -1;
@@ -517,11 +525,16 @@ int msgraph_folders_rename(struct msgraph_folders *folders, const char *from,
 	    folders_parent_id(folders, parent, &parent_id, fail_r) < 0)
 		return -1;
 	if (parent_id == NULL)
-		parent_id = root != NULL ? root : "msgfolderroot";
+		parent_id = folders->roles[GRAPH_FOLDER_ROOT];
+	if (parent_id == NULL)
+		parent_id = "msgfolderroot";
 	graph_client_set_deadline(client, 0);
 	/* the entry may have moved in memory when parents were made */
 	entry = msgraph_folders_entry(folders, id);
 	ret = folders_relocate(client, entry, parent_id, display_name, fail_r);
+	/* the next look at the tree shall find what is in the way */
+	if (ret < 0 && fail_r->error == GRAPH_ERROR_EXISTS)
+		i_zero(&folders->refreshed);
 	folders_changed(folders);
 	return ret;
 }

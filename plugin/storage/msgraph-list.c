@@ -116,6 +116,13 @@ const char *msgraph_list_read_file(struct mailbox_list *list,
 		NULL);
 }
 
+bool msgraph_list_is_dir_of(struct mailbox_list *list, const char *dir,
+			    const char *folder_id)
+{
+	return strcmp(dir, msgraph_list_folder_dir(
+		msgraph_compat_root_dir(list), folder_id)) == 0;
+}
+
 const char *msgraph_list_log_file(struct mailbox_list *list,
 				  const char *folder_id)
 {
@@ -361,6 +368,7 @@ static int msgraph_list_set_subscribed(struct mailbox_list *list,
 static int
 msgraph_list_delete_mailbox(struct mailbox_list *list, const char *name)
 {
+	struct msgraph_account *account = msgraph_list_get_account(list);
 	struct msgraph_folders *folders = msgraph_list_tree(list);
 	const struct msgraph_folder *folder;
 	struct graph_failure fail;
@@ -369,6 +377,12 @@ msgraph_list_delete_mailbox(struct mailbox_list *list, const char *name)
 	if (folders == NULL)
 		return -1;
 	folder = msgraph_folders_find(folders, name);
+	if (folder != NULL && account->deleting_id != NULL &&
+	    strcmp(folder->id, account->deleting_id) != 0) {
+		mailbox_list_set_error(list, MAIL_ERROR_INUSE,
+			"The folder has just been renamed; try again");
+		return -1;
+	}
 	if (folder != NULL)
 		dir = msgraph_list_folder_dir(msgraph_compat_root_dir(list),
 					      folder->id);
