@@ -2,6 +2,7 @@
 #include "mail-storage-private.h"
 #include "mailbox-list-private.h"
 #include "msnet-curl.h"
+#include "msgraph-imap.h"
 #include "msgraph-list.h"
 #include "msgraph-plugin.h"
 #include "msgraph-storage.h"
@@ -16,10 +17,12 @@ EXPORT void msgraph_plugin_init(struct module *module ATTR_UNUSED)
 		i_fatal("msgraph: libcurl cannot be initialized");
 	mail_storage_class_register(&msgraph_storage);
 	mailbox_list_register(&msgraph_mailbox_list);
+	msgraph_imap_init();
 }
 
 EXPORT void msgraph_plugin_deinit(void)
 {
+	msgraph_imap_deinit();
 	mailbox_list_unregister(&msgraph_mailbox_list);
 	mail_storage_class_unregister(&msgraph_storage);
 	msnet_curl_global_unref();

@@ -177,6 +177,7 @@ void msgraph_account_unref(struct msgraph_account **_account)
 	if (--account->refcount > 0)
 		return;
 	i_free(account->status.last_id);
+	i_free(account->status.settled_id);
 	msgraph_folders_deinit(&account->folders);
 	msgraph_bodies_deinit(&account->bodies);
 	graph_client_destroy(&account->client);

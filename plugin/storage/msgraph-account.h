@@ -32,6 +32,9 @@ struct msgraph_account {
 	/* downloads under way; those after the first are background work */
 	unsigned int fetching;
 
+	/* the folder that a DELETE has opened, while it is deleted by name */
+	const char *deleting_id;
+
 	/* TRUE while Graph is known to be unreachable: log once per outage */
 	bool outage_logged;
 };

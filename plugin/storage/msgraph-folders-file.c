@@ -11,11 +11,12 @@
 #include "graph-client.h"
 #include "msgraph-account.h"
 #include "msgraph-folders-private.h"
+#include "msgraph-list-notify.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
-#define FILE_VERSION "msgraph-folders 2"
+#define FILE_VERSION "msgraph-folders 3"
 
 static bool file_line(struct msgraph_folders *folders, const char *line)
 {
@@ -35,7 +36,7 @@ static bool file_line(struct msgraph_folders *folders, const char *line)
 		}
 	} else if (count == 1 && strcmp(f[0], "counts") == 0) {
 		folders->counts_told = TRUE;
-	} else if (count == 8 && strcmp(f[0], "folder") == 0) {
+	} else if (count == 9 && strcmp(f[0], "folder") == 0) {
 		entry = array_append_space(&folders->entries);
 		entry->id = i_strdup(f[1]);
 		entry->parent_id = i_strdup(f[2]);
@@ -43,7 +44,8 @@ static bool file_line(struct msgraph_folders *folders, const char *line)
 		entry->display_name = i_strdup(f[4]);
 		if (str_to_int(f[5], &entry->total) < 0 ||
 		    str_to_int(f[6], &entry->unread) < 0 ||
-		    str_to_int64(f[7], &entry->changed) < 0)
+		    str_to_int64(f[7], &entry->changed) < 0 ||
+		    str_to_int64(f[8], &entry->listed) < 0)
 			entry->total = entry->unread = -1;
 	} else if (count == 1 && strcmp(f[0], "end") == 0) {
 		folders->roles_known = TRUE;
@@ -124,7 +126,8 @@ static void file_format(struct msgraph_folders *folders, string_t *str)
 			entry->display_name,
 			t_strdup_printf("%d", entry->total),
 			t_strdup_printf("%d", entry->unread),
-			t_strdup_printf("%"PRId64, entry->changed), NULL });
+			t_strdup_printf("%"PRId64, entry->changed),
+			t_strdup_printf("%"PRId64, entry->listed), NULL });
 	}
 	str_append(str, "end\n");
 }
@@ -149,6 +152,7 @@ void msgraph_folders_file_write(struct msgraph_folders *folders)
 		    rename(str_c(path), folders->path) < 0)
 			i_unlink(str_c(path));
 		i_close_fd(&fd);
+		msgraph_list_notify_signal(folders->account);
 	}
 	str_free(&str);
 }

@@ -11,9 +11,10 @@ struct msgraph_folder_entry {
 	char *id, *parent_id, *display_name;
 	/* -1 = not told */
 	int total, unread;
-	/* wall clock, milliseconds: when a delta told that something is new
+	/* wall clock, milliseconds: when a listing of all named it first, 0 =
+	   it came later; and when a delta told last that something is new
 	   about it or in it */
-	int64_t changed;
+	int64_t listed, changed;
 	bool hidden;
 	bool seen;			/* by the listing under way */
 	/* messages were found to have changed while the delta was silent */
@@ -36,9 +37,9 @@ struct msgraph_folders {
 	/* the folder delta tells of folders in which messages come and go:
 	   seen to be so, or seen not to be so */
 	bool counts_told, counts_silent;
-	/* the delta under way: counts alone are new in a row; anything else
-	   is */
-	bool new_counts, new_shape;
+	/* the delta under way: it lists all; counts alone are new in a row;
+	   anything else is */
+	bool listing, new_counts, new_shape;
 	ARRAY_TYPE(msgraph_folder_entry) entries;
 
 	/* what is shown, made of the entries; names in the pool */

@@ -132,6 +132,8 @@ static void folders_take_row(struct msgraph_folders *folders,
 		entry->unread = row->unread_count;
 	i_gettimeofday(&now);
 	entry->changed = now.tv_sec * 1000LL + now.tv_usec / 1000;
+	if (folders->listing && entry->listed == 0)
+		entry->listed = entry->changed;
 	set_text(&entry->parent_id, row->parent_id);
 	set_text(&entry->display_name, row->display_name);
 	if (row->is_hidden >= 0)
@@ -205,7 +207,7 @@ folders_delta(struct msgraph_folders *folders, const char *link, bool *any_r,
 	array_foreach_modifiable(&folders->entries, entry)
 		entry->seen = FALSE;
 	folders->new_counts = FALSE;
-	folders->new_shape = link == NULL;
+	folders->new_shape = folders->listing = link == NULL;
 	delta = graph_folder_delta_init(folders->account->client, link);
 	while ((ret = graph_folder_delta_next(delta, &row, fail_r)) > 0) {
 		*any_r = TRUE;
@@ -397,11 +399,16 @@ int msgraph_folders_create(struct msgraph_folders *folders, const char *name,
 	struct msgraph_folder_entry *entry;
 	char *id;
 	size_t len = strlen(name);
+	bool changed;
 
 	if (len > 0 && name[len-1] == '/')
 		name = t_strndup(name, len - 1);
 	display_name = name_split(name, &parent);
 	if (name_check(display_name, fail_r) < 0)
+		return -1;
+	/* others may have taken away since what the tree has */
+	if (msgraph_folders_find(folders, name) != NULL &&
+	    msgraph_folders_refresh(folders, 0, &changed, fail_r) < 0)
 		return -1;
 	if (msgraph_folders_find(folders, name) != NULL) {
 		graph_failure_set(fail_r, GRAPH_ERROR_EXISTS, "it exists");
@@ -489,13 +496,16 @@ int msgraph_folders_rename(struct msgraph_folders *folders, const char *from,
 			   const char *to, struct graph_failure *fail_r)
 {
 	struct graph_client *client = folders->account->client;
-	const struct msgraph_folder *folder =
-		msgraph_folders_find(folders, from);
 	const char *parent, *parent_id, *display_name, *id;
-	const char *root = folders->roles[GRAPH_FOLDER_ROOT];
+	const struct msgraph_folder *folder;
 	struct msgraph_folder_entry *entry;
+	bool changed;
 	int ret;
 
+	/* the names as they are now */
+	if (msgraph_folders_refresh(folders, 0, &changed, fail_r) < 0)
+		return -1;
+	folder = msgraph_folders_find(folders, from);
 	if (folder == NULL) {
 		graph_failure_set(fail_r, GRAPH_ERROR_FOLDER_GONE, "gone");
 		return -1;
@@ -515,11 +525,16 @@ int msgraph_folders_rename(struct msgraph_folders *folders, const char *from,
 	    folders_parent_id(folders, parent, &parent_id, fail_r) < 0)
 		return -1;
 	if (parent_id == NULL)
-		parent_id = root != NULL ? root : "msgfolderroot";
+		parent_id = folders->roles[GRAPH_FOLDER_ROOT];
+	if (parent_id == NULL)
+		parent_id = "msgfolderroot";
 	graph_client_set_deadline(client, 0);
 	/* the entry may have moved in memory when parents were made */
 	entry = msgraph_folders_entry(folders, id);
 	ret = folders_relocate(client, entry, parent_id, display_name, fail_r);
+	/* the next look at the tree shall find what is in the way */
+	if (ret < 0 && fail_r->error == GRAPH_ERROR_EXISTS)
+		i_zero(&folders->refreshed);
 	folders_changed(folders);
 	return ret;
 }

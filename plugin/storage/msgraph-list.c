@@ -12,6 +12,7 @@
 #include "msgraph-error.h"
 #include "msgraph-folders.h"
 #include "msgraph-list.h"
+#include "msgraph-list-notify.h"
 #include "msgraph-storage.h"
 
 /* one LIST command may iterate more than once */
@@ -113,6 +114,21 @@ const char *msgraph_list_read_file(struct mailbox_list *list,
 	return t_strconcat(msgraph_list_folder_dir(
 		msgraph_compat_root_dir(list), folder_id), "/msgraph.read",
 		NULL);
+}
+
+bool msgraph_list_is_dir_of(struct mailbox_list *list, const char *dir,
+			    const char *folder_id)
+{
+	return strcmp(dir, msgraph_list_folder_dir(
+		msgraph_compat_root_dir(list), folder_id)) == 0;
+}
+
+const char *msgraph_list_log_file(struct mailbox_list *list,
+				  const char *folder_id)
+{
+	return t_strconcat(msgraph_list_folder_dir(
+		msgraph_compat_root_dir(list), folder_id),
+		"/"MAIL_INDEX_PREFIX".log", NULL);
 }
 
 static int
@@ -334,9 +350,15 @@ msgraph_list_subscriptions_refresh(struct mailbox_list *src_list,
 static int msgraph_list_set_subscribed(struct mailbox_list *list,
 				       const char *name, bool set)
 {
-	return subsfile_set_subscribed(list,
+	struct msgraph_account *account = msgraph_list_get_account(list);
+	int ret;
+
+	ret = subsfile_set_subscribed(list,
 		msgraph_list_subscriptions_path(list),
 		msgraph_list_get_temp_prefix(list, FALSE), name, set);
+	if (ret > 0 && account != NULL)
+		msgraph_list_notify_signal(account);
+	return ret;
 }
 
 /*
@@ -346,6 +368,7 @@ static int msgraph_list_set_subscribed(struct mailbox_list *list,
 static int
 msgraph_list_delete_mailbox(struct mailbox_list *list, const char *name)
 {
+	struct msgraph_account *account = msgraph_list_get_account(list);
 	struct msgraph_folders *folders = msgraph_list_tree(list);
 	const struct msgraph_folder *folder;
 	struct graph_failure fail;
@@ -354,6 +377,12 @@ msgraph_list_delete_mailbox(struct mailbox_list *list, const char *name)
 	if (folders == NULL)
 		return -1;
 	folder = msgraph_folders_find(folders, name);
+	if (folder != NULL && account->deleting_id != NULL &&
+	    strcmp(folder->id, account->deleting_id) != 0) {
+		mailbox_list_set_error(list, MAIL_ERROR_INUSE,
+			"The folder has just been renamed; try again");
+		return -1;
+	}
 	if (folder != NULL)
 		dir = msgraph_list_folder_dir(msgraph_compat_root_dir(list),
 					      folder->id);
@@ -409,7 +438,7 @@ msgraph_list_rename_mailbox(struct mailbox_list *oldlist, const char *oldname,
 struct mailbox_list msgraph_mailbox_list = {
 	.name = MSGRAPH_LIST_NAME,
 	/* No list index: it would answer STATUS of unselected folders without
-	   asking Graph. */
+	   asking Graph. So NOTIFY of them is ours, too. */
 	.props = MAILBOX_LIST_PROP_NO_ROOT | MAILBOX_LIST_PROP_AUTOCREATE_DIRS |
 		MAILBOX_LIST_PROP_NO_LIST_INDEX,
 	.mailbox_name_max_length = MAILBOX_LIST_NAME_MAX_LENGTH,
@@ -433,5 +462,10 @@ struct mailbox_list msgraph_mailbox_list = {
 		.delete_dir = msgraph_list_delete_dir,
 		.delete_symlink = msgraph_list_delete_symlink,
 		.rename_mailbox = msgraph_list_rename_mailbox,
+		.notify_init = msgraph_list_notify_init,
+		.notify_next = msgraph_list_notify_next,
+		.notify_deinit = msgraph_list_notify_deinit,
+		.notify_wait = msgraph_list_notify_wait,
+		.notify_flush = msgraph_list_notify_flush,
 	}
 };

@@ -18,5 +18,11 @@ struct msgraph_account *msgraph_list_get_account(struct mailbox_list *list);
    whatever session, the last time that it worked. Data stack. */
 const char *msgraph_list_read_file(struct mailbox_list *list,
 				   const char *folder_id);
+/* Is that where everything of this folder lies? */
+bool msgraph_list_is_dir_of(struct mailbox_list *list, const char *dir,
+			    const char *folder_id);
+/* The log of this folder's index, whether there is one or not. Data stack. */
+const char *msgraph_list_log_file(struct mailbox_list *list,
+				  const char *folder_id);
 
 #endif

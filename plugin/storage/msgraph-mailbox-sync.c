@@ -11,6 +11,7 @@
 #include "msgraph-bodies.h"
 #include "msgraph-error.h"
 #include "msgraph-folders.h"
+#include "msgraph-list-notify.h"
 #include "msgraph-quarantine.h"
 #include "msgraph-settings.h"
 #include "msgraph-storage.h"
@@ -152,6 +153,9 @@ msgraph_mailbox_sync_run(struct msgraph_mailbox *mbox,
 	}
 	if (result_r->expunged > 0 && box->v.sync_notify != NULL)
 		mailbox_sync_notify(box, 0, 0);
+	if (result_r->appended + result_r->expunged + result_r->updated +
+	    result_r->pushed > 0 || result_r->push.error != GRAPH_OK)
+		msgraph_list_notify_signal(account);
 	if ((flags & MSGRAPH_SYNC_PULL) != 0 &&
 	    result_r->pull.error == GRAPH_OK) {
 		msgraph_notify_pulled(mbox, since);

@@ -1,18 +1,15 @@
-/* IDLE and NOTIFY: watch the index's log for what other processes bring, and
-   poll Graph ourselves. Many idle connections of one user poll once: whoever
-   comes first touches a file, the others see its time and wait for the log. */
+/* IDLE, and NOTIFY of the selected mailbox: watch the index's log for what other
+   processes bring, and poll Graph ourselves. Many idle connections of one user
+   poll once (msgraph-poll.h); the others wait for the log. */
 
 #include "lib.h"
 #include "ioloop.h"
 #include "mail-storage-private.h"
 #include "mailbox-watch.h"
 #include "msgraph-list.h"
+#include "msgraph-poll.h"
 #include "msgraph-settings.h"
 #include "msgraph-storage.h"
-
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* its time: when somebody set out to poll last */
 #define MSGRAPH_POLLED_FNAME "msgraph.polled"
@@ -27,18 +24,6 @@ static const char *msgraph_notify_path(struct msgraph_mailbox *mbox)
 	return t_strconcat(dir, "/"MSGRAPH_POLLED_FNAME, NULL);
 }
 
-/* times NULL = now */
-static void msgraph_notify_touch(const char *path, const struct timespec *times)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-
-	/* If that fails this process polls for itself, which is correct too. */
-	if (fd != -1) {
-		(void)futimens(fd, times);
-		i_close_fd(&fd);
-	}
-}
-
 void msgraph_notify_pulled(struct msgraph_mailbox *mbox, int64_t when)
 {
 	struct timespec times[2];
@@ -47,40 +32,14 @@ void msgraph_notify_pulled(struct msgraph_mailbox *mbox, int64_t when)
 	times[0].tv_nsec = when % 1000 * 1000000;
 	times[1] = times[0];
 	T_BEGIN {
-		msgraph_notify_touch(msgraph_list_read_file(mbox->box.list,
+		msgraph_poll_touch(msgraph_list_read_file(mbox->box.list,
 			mbox->folder_id), times);
 	} T_END;
 }
 
-/* Milliseconds since the time of a file, or -1. */
-static int64_t msgraph_notify_age(const char *path)
+static unsigned int msgraph_notify_interval(struct msgraph_mailbox *mbox)
 {
-	struct timespec now;
-	struct stat st;
-
-	/* the kernel's coarse clock, which also stamps files */
-	if (path == NULL || stat(path, &st) < 0 ||
-	    clock_gettime(CLOCK_REALTIME, &now) < 0)
-		return -1;
-	return (now.tv_sec - st.st_mtim.tv_sec) * 1000LL +
-		(now.tv_nsec - st.st_mtim.tv_nsec) / 1000000;
-}
-
-/* Milliseconds until this process may poll; 0 = now. */
-static unsigned int
-msgraph_notify_wait(struct msgraph_mailbox *mbox, const char *path)
-{
-	uint64_t interval =
-		mbox->storage->account->set->poll_interval * 1000ULL;
-	int64_t polled = msgraph_notify_age(path);
-	int64_t read = msgraph_notify_age(
-		msgraph_list_read_file(mbox->box.list, mbox->folder_id));
-	int64_t age = polled < 0 || (read >= 0 && read < polled) ?
-		read : polled;
-
-	if (age < 0 || (uint64_t)age >= interval)
-		return 0;
-	return interval - age;
+	return mbox->storage->account->set->poll_interval * 1000;
 }
 
 static void msgraph_notify_poll(struct msgraph_mailbox *mbox);
@@ -88,13 +47,9 @@ static void msgraph_notify_poll(struct msgraph_mailbox *mbox);
 static void
 msgraph_notify_schedule(struct msgraph_mailbox *mbox, unsigned int msecs)
 {
-	/* up to a tenth later, so that many processes do not fire at once */
-	unsigned int jitter = i_rand_limit(
-		mbox->storage->account->set->poll_interval * 100 + 1);
-
+	msecs += msgraph_poll_jitter(msgraph_notify_interval(mbox));
 	timeout_remove(&mbox->to_poll);
-	mbox->to_poll = timeout_add_short(msecs + jitter,
-					  msgraph_notify_poll, mbox);
+	mbox->to_poll = timeout_add_short(msecs, msgraph_notify_poll, mbox);
 }
 
 static void msgraph_notify_poll(struct msgraph_mailbox *mbox)
@@ -106,13 +61,14 @@ static void msgraph_notify_poll(struct msgraph_mailbox *mbox)
 	T_BEGIN {
 		const char *path = msgraph_notify_path(mbox);
 
-		wait = msgraph_notify_wait(mbox, path);
+		wait = msgraph_poll_wait(msgraph_notify_interval(mbox), path,
+			msgraph_list_read_file(mbox->box.list,
+					       mbox->folder_id));
 		if (wait == 0 && path != NULL)
-			msgraph_notify_touch(path, NULL);
+			msgraph_poll_touch(path, NULL);
 	} T_END;
 	if (wait == 0) {
-		msgraph_notify_schedule(mbox,
-			mbox->storage->account->set->poll_interval * 1000);
+		msgraph_notify_schedule(mbox, msgraph_notify_interval(mbox));
 		/* makes the caller sync, which pulls; it may also stop the
 		   notifications, so nothing after this */
 		box->notify_callback(box, box->notify_context);
@@ -137,8 +93,7 @@ void msgraph_notify_changes(struct mailbox *box)
 		mailbox_watch_add(box, t_strconcat(dir, "/", box->index_prefix,
 						   ".log", NULL));
 	}
-	msgraph_notify_schedule(mbox,
-		mbox->storage->account->set->poll_interval * 1000);
+	msgraph_notify_schedule(mbox, msgraph_notify_interval(mbox));
 }
 
 bool msgraph_notify_is_fresh(struct msgraph_mailbox *mbox)

@@ -13,6 +13,7 @@
 #include "msgraph-bodies.h"
 #include "msgraph-error.h"
 #include "msgraph-flags.h"
+#include "msgraph-list-notify.h"
 #include "msgraph-save.h"
 #include "msgraph-settings.h"
 
@@ -524,6 +525,7 @@ void msgraph_transaction_save_commit_post(
 		   sent that nobody has looked at. */
 		mail_index_sync_rollback(&ctx->sync_ctx);
 	}
+	msgraph_list_notify_signal(ctx->mbox->storage->account);
 	msgraph_save_free(ctx);
 }
 

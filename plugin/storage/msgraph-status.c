@@ -15,30 +15,17 @@
    other, comes within that; and a row of them ends after so long */
 #define STATUS_GAP_MSECS 300
 #define STATUS_SWEEP_MAX_MSECS 5000
-/* folders that were never read are read ahead up to so many messages */
-#define STATUS_FIRST_ROWS_MAX 1000
-/* A folder's row may be ahead of its messages: its counts must be ours, unless
-   it was read so much later; there are things in folders that are no messages. */
-#define STATUS_LAG_MSECS 60000
-
-struct status_asks {
-	struct msgraph_mailbox *mbox;
-	struct graph_delta_ahead_ask asks[GRAPH_DELTA_AHEAD_MAX];
-	unsigned int count;
-	int first_rows;
-};
 
 static int64_t timeval_msecs(const struct timeval *tv)
 {
 	return tv->tv_sec * 1000LL + tv->tv_usec / 1000;
 }
 
-/* When the messages of a folder were asked for last, 0 = never. */
-static int64_t status_read(struct msgraph_mailbox *mbox, const char *id)
+int64_t msgraph_status_read(struct mailbox_list *list, const char *id)
 {
 	struct stat st;
 
-	if (stat(msgraph_list_read_file(mbox->box.list, id), &st) < 0)
+	if (stat(msgraph_list_read_file(list, id), &st) < 0)
 		return 0;
 	return st.st_mtim.tv_sec * 1000LL + st.st_mtim.tv_nsec / 1000000;
 }
@@ -49,7 +36,7 @@ static bool status_is_clean(struct msgraph_mailbox *mbox,
 {
 	struct msgraph_account *account = mbox->storage->account;
 	struct msgraph_folders *folders = account->folders;
-	int64_t read = status_read(mbox, entry->id);
+	int64_t read = msgraph_status_read(mbox->box.list, entry->id);
 
 	if (read == 0)
 		return FALSE;
@@ -68,8 +55,8 @@ static bool status_is_known(struct msgraph_mailbox *mbox,
 
 	return msgraph_mailbox_was_synced(mbox) &&
 		status_is_clean(mbox, entry) &&
-		(status_read(mbox, entry->id) >
-		 entry->changed + STATUS_LAG_MSECS ||
+		(msgraph_status_read(mbox->box.list, entry->id) >
+		 entry->changed + MSGRAPH_STATUS_LAG_MSECS ||
 		 (entry->total == (int)hdr->messages_count &&
 		  entry->unread == (int)(hdr->messages_count -
 					 hdr->seen_messages_count)));
@@ -124,11 +111,11 @@ static struct msgraph_folder_entry *status_sweep(struct msgraph_mailbox *mbox)
 	return entry;
 }
 
-static void status_add(struct status_asks *asks,
-		       const struct msgraph_folder *folder,
-		       const struct msgraph_folder_entry *entry)
+void msgraph_status_add(struct msgraph_status_asks *asks,
+			const struct msgraph_folder *folder,
+			const struct msgraph_folder_entry *entry)
 {
-	struct mailbox_list *list = asks->mbox->box.list;
+	struct mailbox_list *list = asks->list;
 	struct msgraph_folder_state state;
 	const char *link = NULL;
 	struct mailbox *box;
@@ -136,13 +123,14 @@ static void status_add(struct status_asks *asks,
 
 	box = mailbox_alloc(list, mailbox_list_get_vname(list,
 					folder->storage_name), 0);
+	MSGRAPH_MAILBOX(box)->looking = TRUE;
 	if (mailbox_open(box) == 0 && MSGRAPH_MAILBOX(box)->idmap != NULL) {
 		msgraph_idmap_get_state(MSGRAPH_MAILBOX(box)->idmap, box->view,
 					&state);
 		link = state.link;
 		good = link != NULL ||
 			(entry->total >= 0 && entry->total <=
-			 STATUS_FIRST_ROWS_MAX - asks->first_rows);
+			 MSGRAPH_STATUS_FIRST_ROWS_MAX - asks->first_rows);
 	}
 	if (good) {
 		if (link == NULL)
@@ -153,6 +141,19 @@ static void status_add(struct status_asks *asks,
 	mailbox_free(&box);
 }
 
+void msgraph_status_ask(struct msgraph_status_asks *asks)
+{
+	struct msgraph_account *account = msgraph_list_get_account(asks->list);
+	struct timeval now;
+
+	if (asks->count < 2)
+		return;
+	i_gettimeofday(&now);
+	account->status.ahead_since = timeval_msecs(&now);
+	graph_client_set_deadline(account->client, 0);
+	graph_delta_ahead(account->client, asks->asks, asks->count);
+}
+
 /* This folder, if force, and others that will be asked for, in the order of
    LIST: those that need it, then, as far as there is room, others as a
    check. */
@@ -161,10 +162,9 @@ static void status_read_ahead(struct msgraph_mailbox *mbox, bool force)
 	struct msgraph_account *account = mbox->storage->account;
 	struct msgraph_folders *folders = account->folders;
 	unsigned int i, n, pass, first, count = msgraph_folders_count(folders);
-	struct status_asks asks = { .mbox = mbox };
+	struct msgraph_status_asks asks = { .list = mbox->box.list };
 	const struct msgraph_folder_entry *entry;
 	const struct msgraph_folder *folder;
-	struct timeval now;
 
 	for (first = 0; first < count; first++) {
 		folder = msgraph_folders_get(folders, first);
@@ -183,15 +183,10 @@ static void status_read_ahead(struct msgraph_mailbox *mbox, bool force)
 			     status_is_clean(mbox, entry) == (pass == 1)) &&
 			    !graph_delta_have_ahead(account->client,
 						    entry->id))
-				status_add(&asks, folder, entry);
+				msgraph_status_add(&asks, folder, entry);
 		}
 	}
-	if (asks.count < 2)
-		return;
-	i_gettimeofday(&now);
-	account->status.ahead_since = timeval_msecs(&now);
-	graph_client_set_deadline(account->client, 0);
-	graph_delta_ahead(account->client, asks.asks, asks.count);
+	msgraph_status_ask(&asks);
 }
 
 static int status_sync_swept(struct msgraph_mailbox *mbox,
@@ -221,9 +216,14 @@ int msgraph_status_sync(struct msgraph_mailbox *mbox)
 {
 	struct msgraph_account *account = mbox->storage->account;
 	struct msgraph_status *status = &account->status;
-	struct msgraph_folder_entry *entry = status_sweep(mbox);
+	struct msgraph_folder_entry *entry;
 	int ret;
 
+	if (null_strcmp(status->settled_id, mbox->folder_id) == 0) {
+		i_free(status->settled_id);
+		return 0;
+	}
+	entry = status_sweep(mbox);
 	if (entry != NULL)
 		ret = status_sync_swept(mbox, entry);
 	else

@@ -158,9 +158,18 @@ static int msgraph_mailbox_open(struct mailbox *box)
 {
 	struct msgraph_mailbox *mbox = MSGRAPH_MAILBOX(box);
 	const struct msgraph_folder *folder;
+	struct graph_failure fail;
 	const char *path;
+	bool changed;
 	int ret;
 
+	/* what is deleted is what has the name now, not some time ago */
+	if (box->deleting &&
+	    msgraph_folders_refresh(mbox->storage->account->folders, 0,
+				    &changed, &fail) < 0) {
+		msgraph_error_set_storage(box->storage, &fail);
+		return -1;
+	}
 	ret = msgraph_mailbox_find_folder(mbox, &folder);
 	if (ret < 0)
 		return -1;
@@ -173,6 +182,15 @@ static int msgraph_mailbox_open(struct mailbox *box)
 	mbox->role = folder->role;
 	if (mailbox_create_missing_dir(box, MAILBOX_LIST_PATH_TYPE_INDEX) < 0)
 		return -1;
+	/* it is found by the name: another process may just have learnt that
+	   this is another folder's now */
+	if (mailbox_get_path_to(box, MAILBOX_LIST_PATH_TYPE_INDEX,
+				&path) > 0 &&
+	    !msgraph_list_is_dir_of(box->list, path, mbox->folder_id)) {
+		mail_storage_set_error(box->storage, MAIL_ERROR_INUSE,
+			"The folder has just been renamed; try again");
+		return -1;
+	}
 	if (index_storage_mailbox_open(box, FALSE) < 0)
 		return -1;
 	if (mailbox_get_path_to(box, MAILBOX_LIST_PATH_TYPE_INDEX, &path) <= 0) {
@@ -192,7 +210,7 @@ static void msgraph_mailbox_close(struct mailbox *box)
 	/* What the session has changed last goes to Graph now; if that fails
 	   it stays in the index's log and the next session sends it. */
 	if (mbox->idmap != NULL && box->opened && !box->deleting &&
-	    !box->mailbox_deleted &&
+	    !box->mailbox_deleted && !mbox->looking &&
 	    msgraph_sync_have_pending(box->index))
 		msgraph_mailbox_push(mbox);
 	if (mbox->idmap != NULL)
@@ -239,14 +257,23 @@ msgraph_mailbox_update(struct mailbox *box, const struct mailbox_update *update)
 
 static int msgraph_mailbox_delete(struct mailbox *box)
 {
+	struct msgraph_mailbox *mbox = MSGRAPH_MAILBOX(box);
+	struct msgraph_account *account = mbox->storage->account;
+	int ret;
+
+	/* the list deletes by name */
+	account->deleting_id = box->opened ? mbox->folder_id : NULL;
 	if (box->deleting_must_be_empty || !box->opened)
-		return index_storage_mailbox_delete(box);
+		ret = index_storage_mailbox_delete(box);
 	/* Graph takes the folder and what is in it in one request, so the
 	   generic expunge of all messages first is left out. If Graph refuses,
 	   mailbox_delete() takes the mark back. */
-	if (mailbox_mark_index_deleted(box, TRUE) < 0)
-		return -1;
-	return index_storage_mailbox_delete_post(box);
+	else if (mailbox_mark_index_deleted(box, TRUE) < 0)
+		ret = -1;
+	else
+		ret = index_storage_mailbox_delete_post(box);
+	account->deleting_id = NULL;
+	return ret;
 }
 
 static int
@@ -283,8 +310,11 @@ msgraph_mailbox_get_metadata(struct mailbox *box,
 	const struct msgraph_folder *folder;
 	int ret;
 
-	if ((items & MAILBOX_METADATA_GUID) != 0) {
+	if ((items & MAILBOX_METADATA_GUID) != 0 && box->opened) {
 		/* of the folder's id: outlives renames and a lost index */
+		msgraph_id_guid128(mbox->folder_id, metadata_r->guid);
+		items &= ENUM_NEGATE(MAILBOX_METADATA_GUID);
+	} else if ((items & MAILBOX_METADATA_GUID) != 0) {
 		ret = msgraph_mailbox_find_folder(mbox, &folder);
 		if (ret < 0)
 			return -1;

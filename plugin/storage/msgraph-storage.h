@@ -35,6 +35,8 @@ struct msgraph_mailbox {
 	bool failure_told;
 	/* the delta link was called unknown, though the folder is there */
 	bool link_doubtful;
+	/* open to look at its index: what is pending is others' to send */
+	bool looking;
 
 	/* arguments of searches under way that the service has answered */
 	struct msgraph_searched *searched;

@@ -250,9 +250,28 @@ SCENARIOS = [
         1 CAPABILITY
         * CAPABILITY .*SPECIAL-USE
         ! CREATE-SPECIAL-USE
+        clear
         1 CREATE BOX/mine (USE (\Archive))
-        1 LIST "" BOX/mine RETURN (SPECIAL-USE)
-        ! Archive
+        NO USEATTR
+        1 CREATE {=mine} (OTHER x USE (\Drafts \Sent))
+        NO USEATTR
+        requests 0
+        1 LIST "" BOX/*
+        ! mine
+        1 CREATE {+=mine} (use (\Junk))
+        NO USEATTR
+        1 CREATE BOX/plain (USE ())
+        1 CREATE BOX/also
+        1 CREATE {+=other}
+        1 CREATE
+        BAD
+        1 CREATE (USE (\Junk))
+        BAD
+        1 LIST "" BOX/* RETURN (SPECIAL-USE)
+        * LIST \([^)]*\) "/" BOX/plain
+        * LIST \([^)]*\) "/" BOX/also
+        ! Archive.* BOX
+        ! mine
     """),
     ("metadata of a mailbox and of the server", r"""
         1 SETMETADATA BOX (/private/comment {=My comment} /private/vendor/x "y")

@@ -71,7 +71,7 @@ class Message:
         self.addr = {k: [] for k in ("from", "sender", "to", "cc", "bcc",
                                      "replyTo")}
         self.message_id = None
-        self.is_read = False
+        self.is_read = self.counted_read = False
         self.is_draft = False
         self.flag = "notFlagged"
         self.flag_dates = {}
@@ -220,10 +220,11 @@ class Mailbox:
 
     # messages
 
-    def _log(self, folder, number, kind, old_id=None):
+    def _log(self, folder, number, kind, old_id=None, counts=True):
         self.seq += 1
         folder.log.append((self.seq, number, kind, old_id, self.clock()))
-        self.touch_folder(folder, counts=True)
+        if counts:
+            self.touch_folder(folder, counts=True)
 
     def _index(self, msg):
         self.by_id[msg.id] = msg
@@ -255,7 +256,10 @@ class Mailbox:
         self.seq += 1
         msg.change = self.seq
         msg.modified = int(self.clock())
-        self._log(msg.folder, msg.number, kind)
+        # the folder's row has no more of it than counts
+        self._log(msg.folder, msg.number, kind, counts=kind == "came" or
+                  msg.counted_read != msg.is_read)
+        msg.counted_read = msg.is_read
 
     def remove(self, msg):
         folder = msg.folder
