@@ -104,7 +104,7 @@ bool msgraph_notify_is_fresh(struct msgraph_mailbox *mbox)
 	if (secs == 0)
 		return FALSE;
 	T_BEGIN {
-		age = msgraph_notify_age(msgraph_list_read_file(mbox->box.list,
+		age = msgraph_poll_age(msgraph_list_read_file(mbox->box.list,
 			mbox->folder_id));
 	} T_END;
 	return age >= 0 && age < secs * 1000LL;
