@@ -109,6 +109,42 @@ def test_pinned(rig):
     rig.sim("settings", user=BOB, proxies=[])
 
 
+def test_principal_name_changes():
+    """The store knows the account by what signs in, and Graph by the token: the
+    name in between may change, and nothing is listed again."""
+    rig = Rig(users=(ALICE,)).start()
+    try:
+        rig.sim("deliver", count=3)
+        conn = rig.imap()
+        conn.select()
+        uids = conn.uid("SEARCH", "ALL")[1]
+        validity = conn.response("UIDVALIDITY")
+        rig.sim("settings", user=ALICE, address="other@example.com")
+        rig.sim("token", op="expire", user="other@example.com")
+        rig.sim("log/clear")
+        rig.sim("deliver", user="other@example.com")
+        conn.noop()
+        assert conn.search(None, "ALL")[1] == [b"1 2 3 4"]
+        conn.logout()
+        rig.restart_dovecot()
+        conn = rig.imap()
+        assert conn.select()[1] == [b"4"]
+        assert conn.response("UIDVALIDITY") == validity
+        assert conn.uid("SEARCH", "ALL")[1][0].startswith(uids[0] + b" ")
+        assert conn.store("4", "+FLAGS", "(\\Flagged)")[0] == "OK"
+        conn.noop()
+        conn.logout()
+        rounds = [e["query"] for e in rig.sim("log")["log"]
+                  if e["path"].endswith("/messages/delta")]
+        assert rounds and all("$deltatoken" in query for query in rounds)
+        assert [m["flag"] for m in rig.messages("other@example.com")].count(
+            "flagged") == 1
+        assert rig.log_errors() == []
+        assert rig.ctl("status", ALICE).returncode == 0
+    finally:
+        rig.close()
+
+
 def test_renamed(rig):
     """The account has lost the address, but it is the same one."""
     rig.sim("settings", user=ALICE, mail="new@example.com", proxies=[])

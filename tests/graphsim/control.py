@@ -194,6 +194,12 @@ def settings(sim, data):
             setattr(sim.login, name, set(data[name]))
     if "certificate" in data:
         sim.login.certificate = data["certificate"]
+    if "address" in data:
+        # the user principal name; the object id stays
+        box = sim.boxes.pop(_box(sim, data).address)
+        box.address = data.pop("address")
+        sim.boxes[box.address] = box
+        data["user"] = box.address
     if "latency" in data:
         sim.latency = float(data["latency"]) / 1000
     if "date_offset" in data:

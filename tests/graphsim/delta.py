@@ -41,7 +41,7 @@ def _answer(req, state, page, rest, context):
 
 def _resume(req, token):
     state = dict(req.sim.tokens.take(token, req.sim))
-    if state["box"] != req.box.address:
+    if state["box"] != req.box.oid:
         raise lost(req.sim)
     return state
 
@@ -134,7 +134,7 @@ def _start_messages(req, folder):
     if ordered:
         found.sort(key=lambda m: m.received, reverse=True)
     return {
-        "folder": folder.id, "box": req.box.address, "path": req.path,
+        "folder": folder.id, "box": req.box.oid, "path": req.path,
         "fields": fields, "expand": keys, "kinds": kinds, "upto": upto,
         "rest": [(m.number, "row", None) for m in found],
         "final_pending": req.sim.switches["delta_empty_last"] == "yes",
@@ -211,7 +211,7 @@ def folders(req):
         for name in req.query:
             if name != "$select":
                 raise Error(400, "ErrorInvalidUrlQuery", f"option {name}")
-        state = {"box": box.address, "path": req.path, "upto": box.seq,
+        state = {"box": box.oid, "path": req.path, "upto": box.seq,
                  "folders": True,
                  "fields": odata.select(req.query.get("$select"),
                                         odata.FOLDER_FIELDS, "mailFolder"),
