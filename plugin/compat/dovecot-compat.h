@@ -44,6 +44,15 @@ void msgraph_compat_get_list_settings(const struct mail_namespace *ns,
 
 #endif
 
+/* Since 2.4.5 a stream tells what it reads from beside its parent: nothing. */
+#ifdef HAVE_ISTREAM_HIDDEN_INPUTS
+#  define msgraph_compat_i_stream_create(stream) \
+	i_stream_create(stream, NULL, -1, ISTREAM_HIDDEN_INPUTS_NONE, 0)
+#else
+#  define msgraph_compat_i_stream_create(stream) \
+	i_stream_create(stream, NULL, -1, 0)
+#endif
+
 /* Since 2.4.2 the core iterates subscriptions, and never calls the driver for
    them, nor asks it which folders are subscribed; before, the driver hands
    them to these functions of the core. */

@@ -9,6 +9,7 @@
 #include "read-full.h"
 #include "sha2.h"
 #include "write-full.h"
+#include "dovecot-compat.h"
 #include "msgraph-body-file.h"
 
 #include <sys/stat.h>
@@ -466,6 +467,6 @@ int msgraph_body_file_open(int *fd, struct istream **input_r, uoff_t *size_r)
 	body->istream.istream.readable_fd = FALSE;
 	body->istream.istream.blocking = TRUE;
 	body->istream.istream.seekable = TRUE;
-	*input_r = i_stream_create(&body->istream, NULL, -1, 0);
+	*input_r = msgraph_compat_i_stream_create(&body->istream);
 	return 1;
 }
