@@ -48,13 +48,21 @@ def monitor(rig, path, method="GET"):
 
 
 def samples(rig):
-    """Checked by Prometheus' own strict reader."""
-    status, text, headers = monitor(rig, "/metrics")
-    assert status == 200 and text.endswith("# EOF\n")
-    assert headers["Content-Type"].startswith("application/openmetrics-text")
-    return {(s.name, *sorted(s.labels.items())): s.value
-            for family in text_string_to_metric_families(text)
-            for s in family.samples}
+    """Checked by Prometheus' own strict reader; when all requests have ended:
+    one is counted just after its answer has gone out."""
+    deadline = time.monotonic() + 10
+    while True:
+        status, text, headers = monitor(rig, "/metrics")
+        assert status == 200 and text.endswith("# EOF\n")
+        assert headers["Content-Type"].startswith(
+            "application/openmetrics-text")
+        got = {(s.name, *sorted(s.labels.items())): s.value
+               for family in text_string_to_metric_families(text)
+               for s in family.samples}
+        if not got["msgraph_oauthd_requests_in_flight",]:
+            return got
+        assert time.monotonic() < deadline, "a request does not end"
+        time.sleep(0.02)
 
 
 def events(rig, name):
