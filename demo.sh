@@ -238,6 +238,10 @@ rm -rf "$dir/modules"
 mkdir -p "$dir/modules" "$dir/mail"
 cp -a /usr/lib/dovecot/modules/. "$dir/modules/"
 cp "$tree/plugin/.libs/lib20_msgraph_plugin.so" "$dir/modules/"
+cp "$tree/plugin/doveadm/.libs/lib20_doveadm_msgraph_plugin.so" \
+	"$dir/modules/doveadm/"
+# doveadm, and what else looks only there, sees them in Dovecot's own directory
+with_modules="--mount $root/tests/lib/with-modules.sh $dir/modules"
 private=
 if [ -e "$tree/plugin/.libs/libmsgraph_settings.so" ]; then
 	# Dovecot 2.4 finds the settings of plugins in its own directory only;
@@ -245,8 +249,14 @@ if [ -e "$tree/plugin/.libs/libmsgraph_settings.so" ]; then
 	[ "$(id -u)" = 0 ] || die "with Dovecot 2.4 only root can run this"
 	mkdir -p "$dir/modules/settings"
 	cp "$tree/plugin/.libs/libmsgraph_settings.so" "$dir/modules/settings/"
-	private="unshare --mount $root/tests/lib/with-modules.sh $dir/modules"
+	private="unshare $with_modules"
 fi
+[ "$(id -u)" = 0 ] || with_modules="--map-root-user $with_modules"
+cat > "$dir/doveadm" <<END
+#!/bin/sh
+exec unshare $with_modules doveadm -c $dir/dovecot.conf "\$@"
+END
+chmod 755 "$dir/doveadm"
 chmod -R a+rX "$dir/modules"
 [ "$(id -u)" != 0 ] || chown -R "$uid:$gid" "$dir/mail"
 printf '%s:{PLAIN}%s:%s:%s::%s::\n' "$account" "$password" "$uid" "$gid" \
@@ -375,6 +385,7 @@ cat <<END
 
 Connect an IMAP program to 127.0.0.1 port $imap_port, no encryption,
 user $user, password $password. Logs are in $dir. Ctrl-C ends it all.
+What an admin sees: $dir/doveadm msgraph status -u $account
 READY imap=127.0.0.1:$imap_port user=$user password=$password
 END
 while :; do
