@@ -160,7 +160,7 @@ pull_pages(const struct msgraph_sync_env *env, struct graph_delta *delta,
 		json = graph_delta_link(delta, &last);
 		if (msgraph_spool_page(env, pull, json, last, fail_r) < 0)
 			return -1;
-		if (env->progress != NULL && time(NULL) > told) {
+		if (!last && env->progress != NULL && time(NULL) > told) {
 			told = time(NULL);
 			env->progress(env->context, array_count(&pull->rows));
 		}

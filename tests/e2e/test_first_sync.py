@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+import transcript
 from imaptools import ok
 from rig import Rig
 from killing import imap_pids
@@ -67,6 +68,27 @@ def check_whole(rig, conn):
 def kill(rig):
     for pid in imap_pids(rig):
         os.kill(pid, signal.SIGKILL)
+
+
+def told(rig, session, command, pages):
+    """What the client hears of a listing of which each page takes long."""
+    rig.sim("fault", delay=1.2, path="/messages/delta", count=pages)
+    untagged, tagged = session.run(command)
+    rig.sim("faults/clear")
+    assert tagged.startswith("OK")
+    return [int(number) for line in untagged
+            for number in re.findall(r"^\* OK .*: (\d+) so far", line)]
+
+
+def test_progress(rig):
+    """While there is more to come, and not of the last page."""
+    session = transcript.Session(rig.imap_port, rig.users[0])
+    numbers = told(rig, session, "SELECT INBOX", 3)
+    assert len(numbers) >= 2 and numbers == sorted(set(numbers))
+    assert numbers[0] >= PAGE and numbers[-1] < COUNT
+    rig.sim("deliver", count=1)
+    assert told(rig, session, "NOOP", 1) == []
+    session.close()
 
 
 def test_pages_and_no_more(rig):
