@@ -8,6 +8,8 @@ import pytest
 from imaptools import MESSAGE, bodies, flags_by_uid, ok, uidvalidity
 from rig import Rig
 
+pytestmark = pytest.mark.usefixtures("clean_log")
+
 USER, OTHER = "alice@example.com", "bob@example.com"
 
 
@@ -17,14 +19,6 @@ def rig():
               settings={"msgraph_request_timeout": "2s"}).start()
     yield rig
     rig.close()
-
-
-@pytest.fixture(autouse=True)
-def clean_log(rig):
-    rig.log_errors()
-    yield
-    rig.sim("faults/clear")
-    assert rig.log_errors() == []
 
 
 def parse(out):

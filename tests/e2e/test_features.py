@@ -2,9 +2,7 @@
 
 import pytest
 
-import dovecot
 import transcript
-from rig import Rig
 
 SCENARIOS = [
     ("uidplus: APPENDUID is the message's", r"""
@@ -433,10 +431,7 @@ SCENARIOS = [
 
 @pytest.fixture(scope="module")
 def rig():
-    rig = Rig(settings={"msgraph_poll_interval": "1s"},
-              extra=dovecot.imap_extra())
-    rig.start()
-    rig.boxes = transcript.prepare(rig, transcript.ids(SCENARIOS))
+    rig = transcript.polling_rig(SCENARIOS)
     yield rig
     rig.close()
 

@@ -15,6 +15,8 @@ import pytest
 from imaptools import MESSAGE, bodies, ok
 from rig import MARKER, Rig
 
+pytestmark = pytest.mark.usefixtures("clean_log")
+
 
 @pytest.fixture(scope="module")
 def rig():
@@ -22,15 +24,6 @@ def rig():
               sim_args=["--sample", "--locale", "de"]).start()
     yield rig
     rig.close()
-
-
-@pytest.fixture(autouse=True)
-def clean_log(rig):
-    rig.log_errors()
-    rig.sim("faults/clear")
-    yield
-    rig.sim("faults/clear")
-    assert rig.log_errors() == []
 
 
 @pytest.fixture

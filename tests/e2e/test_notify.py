@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-import dovecot
 import transcript
 from rig import Rig
 
@@ -183,10 +182,7 @@ LOCAL = [
 
 
 def make_rig(scenarios, interval):
-    rig = Rig(settings={"msgraph_poll_interval": interval},
-              extra=dovecot.imap_extra())
-    rig.start()
-    rig.boxes = transcript.prepare(rig, transcript.ids(scenarios))
+    rig = transcript.polling_rig(scenarios, interval)
     # folders that clients know already
     session = transcript.Session(rig.imap_port, rig.users[0])
     for box in [*rig.boxes.values(), "INBOX"]:

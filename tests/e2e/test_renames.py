@@ -3,9 +3,7 @@ UIDVALIDITY stay with the folder."""
 
 import pytest
 
-import dovecot
 import transcript
-from rig import Rig
 
 SWAP = """
         sim folder op=rename path=BOX/a name=tmp
@@ -245,10 +243,7 @@ SCENARIOS = [
 
 @pytest.fixture(scope="module")
 def rig():
-    rig = Rig(settings={"msgraph_poll_interval": "1s"},
-              extra=dovecot.imap_extra())
-    rig.start()
-    rig.boxes = transcript.prepare(rig, transcript.ids(SCENARIOS))
+    rig = transcript.polling_rig(SCENARIOS)
     yield rig
     rig.close()
 

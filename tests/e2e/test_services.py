@@ -14,6 +14,8 @@ import transcript
 from imaptools import MESSAGE, bodies, ok
 from rig import MAIL_UID, PASSWORD, Rig, free_port
 
+pytestmark = pytest.mark.usefixtures("clean_log")
+
 USER = "alice@example.com"
 
 
@@ -25,14 +27,6 @@ def rig():
     rig.start()
     yield rig
     rig.close()
-
-
-@pytest.fixture(autouse=True)
-def clean_log(rig):
-    rig.log_errors()
-    yield
-    rig.sim("faults/clear")
-    assert rig.log_errors() == []
 
 
 #

@@ -32,7 +32,8 @@ import textwrap
 import time
 import zlib
 
-from rig import PASSWORD
+import dovecot
+from rig import PASSWORD, Rig
 
 WAIT_SECS = 15
 
@@ -342,6 +343,15 @@ def prepare(rig, names):
             rig.sim("deliver", folder=boxes[name], received=1600000000 + n,
                     mime=mime(f"m{n}", boxes[name]).decode())
     return boxes
+
+
+def polling_rig(scenarios, interval="1s"):
+    """With every extension of IMAP; news comes by polling."""
+    rig = Rig(settings={"msgraph_poll_interval": interval},
+              extra=dovecot.imap_extra())
+    rig.start()
+    rig.boxes = prepare(rig, ids(scenarios))
+    return rig
 
 
 def ids(scenarios):
