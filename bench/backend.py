@@ -70,7 +70,7 @@ class Remote:
 
     def folders(self, count):
         for n in range(count):
-            self.folder(f"bench{n:03}")
+            self.folder(f"status{n:03}")
 
     def close(self):
         pass
@@ -144,7 +144,7 @@ class Ours(Remote):
 
     def folders(self, count):
         for n in range(count):
-            self.rig.sim("folder", op="create", path=f"bench{n:03}")
+            self.rig.sim("folder", op="create", path=f"status{n:03}")
 
     def close(self):
         errors = self.rig.log_errors()

@@ -170,20 +170,20 @@ def append(b):
 @row("STATUS of 300, first time", (lambda n: 1 + 15 + 2, None))
 def status_first(b):
     b.backend.folders(FOLDERS)
-    yield lambda: b.run(f'LIST "" "bench*" RETURN ({STATUS})')
+    yield lambda: b.run(f'LIST "" "status*" RETURN ({STATUS})')
 
 
 @row("STATUS of 300, 10 changed", (at_most(3), trips(4)))
 def status_changed(b):
     for n in range(CHANGED):
-        b.backend.deliver(f"bench{n * 7:03}", 1)
-    yield lambda: b.run(f'LIST "" "bench*" RETURN ({STATUS})')
+        b.backend.deliver(f"status{n * 7:03}", 1)
+    yield lambda: b.run(f'LIST "" "status*" RETURN ({STATUS})')
 
 
 @row("STATUS of 300, none changed", (at_most(1), trips(1.3)))
 def status_same(b):
     time.sleep(1.5)
-    yield lambda: b.run(f'LIST "" "bench*" RETURN ({STATUS})')
+    yield lambda: b.run(f'LIST "" "status*" RETURN ({STATUS})')
 
 
 @row("LIST", (at_most(1), trips(1.3)))

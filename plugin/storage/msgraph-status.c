@@ -106,6 +106,8 @@ static struct msgraph_folder_entry *status_sweep(struct msgraph_mailbox *mbox)
 		entry = msgraph_folders_entry(folders, mbox->folder_id);
 	}
 	graph_delta_ahead_forget(account->client);
+	status->swept_before = status->swept != 0 ? status->swept :
+		timeval_msecs(&folders->refreshed);
 	status->swept = timeval_msecs(&folders->refreshed);
 	status->sweeping = status->fresh = TRUE;
 	return entry;
@@ -154,6 +156,26 @@ void msgraph_status_ask(struct msgraph_status_asks *asks)
 	graph_delta_ahead(account->client, asks->asks, asks->count);
 }
 
+/* It will be asked for, too. Of folders that nobody has read yet this is not
+   certain: the client may never ask for them, as when it shows only some. */
+static bool status_is_expected(struct msgraph_mailbox *mbox,
+			       const struct msgraph_folder_entry *entry,
+			       bool asks_for_unread)
+{
+	return asks_for_unread ||
+		msgraph_status_read(mbox->box.list, entry->id) != 0 ||
+		entry->changed > mbox->storage->account->status.swept_before;
+}
+
+static bool status_goes_along(struct msgraph_mailbox *mbox,
+			      const struct msgraph_folder_entry *entry,
+			      bool asks_for_unread, bool as_check)
+{
+	if (entry->answered || status_is_clean(mbox, entry) != as_check)
+		return FALSE;
+	return as_check || status_is_expected(mbox, entry, asks_for_unread);
+}
+
 /* This folder, if force, and others that will be asked for, in the order of
    LIST: those that need it, then, as far as there is room, others as a
    check. */
@@ -165,6 +187,8 @@ static void status_read_ahead(struct msgraph_mailbox *mbox, bool force)
 	struct msgraph_status_asks asks = { .list = mbox->box.list };
 	const struct msgraph_folder_entry *entry;
 	const struct msgraph_folder *folder;
+	bool unread = force &&
+		msgraph_status_read(mbox->box.list, mbox->folder_id) == 0;
 
 	for (first = 0; first < count; first++) {
 		folder = msgraph_folders_get(folders, first);
@@ -179,8 +203,8 @@ static void status_read_ahead(struct msgraph_mailbox *mbox, bool force)
 			entry = msgraph_folders_entry(folders, folder->id);
 			if (entry != NULL &&
 			    (i == 0 ? force == (pass == 0) :
-			     !entry->answered &&
-			     status_is_clean(mbox, entry) == (pass == 1)) &&
+			     status_goes_along(mbox, entry, unread,
+					       pass == 1)) &&
 			    !graph_delta_have_ahead(account->client,
 						    entry->id))
 				msgraph_status_add(&asks, folder, entry);

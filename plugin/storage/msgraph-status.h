@@ -36,9 +36,9 @@ struct msgraph_status {
 	char *last_id;
 	unsigned int requests;
 	/* the folder delta has been asked for those that follow (fresh: and
-	   none has followed yet); when */
+	   none has followed yet); when, and when the time before */
 	bool sweeping, fresh;
-	int64_t swept;
+	int64_t swept, swept_before;
 	/* when the changes of several folders were asked for, milliseconds */
 	int64_t ahead_since;
 	/* NOTIFY is about to tell of this folder what the index has */

@@ -13,7 +13,7 @@
 #define FOLDER_SELECT \
 	"displayName,parentFolderId,childFolderCount,totalItemCount," \
 	"unreadItemCount,isHidden"
-#define FOLDER_PAGE_SIZE 200
+#define FOLDER_PAGE_SIZE 1000
 
 const char *const graph_folder_role_names[GRAPH_FOLDER_ROLE_COUNT] = {
 	"msgfolderroot", "inbox", "drafts", "sentitems", "deleteditems",
