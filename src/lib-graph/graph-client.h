@@ -48,9 +48,11 @@ struct graph_client_settings {
 
 	/* Get an access token. rejected = the token Graph refused, or NULL;
 	   claims = what Graph wants in the next one (base64, as in the header
-	   WWW-Authenticate), or NULL. Returns 0 and a token valid until the next call, or -1. May block. */
+	   WWW-Authenticate), or NULL. Returns 0 and a token valid until the
+	   next call, or -1. May block. */
 	int (*get_token)(void *context, const char *rejected,
-			 const char *claims, const char **token_r, struct graph_failure *fail_r);
+			 const char *claims, const char **token_r,
+			 struct graph_failure *fail_r);
 	/* May be NULL. */
 	void (*request_finished)(void *context,
 				 const struct graph_request_info *info);
