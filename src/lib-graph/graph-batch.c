@@ -1,9 +1,9 @@
 #include "graph-batch.h"
 #include "graph-client-private.h"
 #include "graph-json.h"
+#include "graph-op.h"
 #include "graph-patch.h"
 #include "graph-property.h"
-#include "graph-url.h"
 #include "msnet-buf.h"
 #include "msnet-request.h"
 
@@ -14,59 +14,15 @@
 #include <strings.h>
 
 #define BATCH_MAX 20
-/* rounds for inner requests that are refused for the moment */
-#define BATCH_ROUNDS_MAX 8
 #define BATCH_WAIT_MSECS 500
 /* From so many operations on the parts of a batch are chained: less than that
    is done sooner by batches whose parts run in parallel. */
 #define BATCH_CHAIN_MIN (2 * BATCH_MAX + 1)
-#define STATUS_FAILED_DEPENDENCY 424
-
-enum batch_op_type {
-	BATCH_GET, BATCH_GET_PARENT, BATCH_PATCH, BATCH_MOVE, BATCH_COPY,
-	BATCH_DELETE, BATCH_PERMANENT_DELETE
-};
-
-struct batch_op {
-	enum batch_op_type type;
-	char *id, *folder_id;
-	char *body;			/* JSON, NULL = none */
-	bool done;
-	/* sent at least once without a known outcome */
-	bool uncertain;
-	/* not carried out, because the one before it in the chain failed */
-	bool skipped;
-	/* not in a batch any more */
-	bool alone;
-	unsigned int tries;
-	struct graph_message *message;
-	struct graph_batch_result result;
-};
 
 struct graph_batch {
 	struct graph_client *client;
-	struct batch_op *ops;
+	struct graph_op *ops;
 	unsigned int count, size;
-};
-
-static const struct {
-	const char *what, *method, *suffix;
-	bool idempotent;
-	int ok[3];
-} op_types[] = {
-	[BATCH_GET] = { "read a message", "GET", "", true, { 200 } },
-	[BATCH_GET_PARENT] = { "find a message", "GET",
-		"?$select=id,parentFolderId,categories", true, { 200 } },
-	[BATCH_PATCH] = { "change a message", "PATCH", "", true,
-		{ 200, 204 } },
-	[BATCH_MOVE] = { "move a message", "POST", "/move", false,
-		{ 201, 200 } },
-	[BATCH_COPY] = { "copy a message", "POST", "/copy", false,
-		{ 201, 200 } },
-	[BATCH_DELETE] = { "delete a message", "DELETE", "", true,
-		{ 204, 200 } },
-	[BATCH_PERMANENT_DELETE] = { "delete a message for good", "POST",
-		"/permanentDelete", true, { 204, 200 } },
 };
 
 struct graph_batch *graph_batch_init(struct graph_client *client)
@@ -106,10 +62,10 @@ graph_batch_result(const struct graph_batch *batch, unsigned int i)
 	return &batch->ops[i].result;
 }
 
-static struct batch_op *
-batch_add(struct graph_batch *batch, enum batch_op_type type, const char *id)
+static struct graph_op *
+batch_add(struct graph_batch *batch, enum graph_op_type type, const char *id)
 {
-	struct batch_op *op;
+	struct graph_op *op;
 
 	if (batch->count == batch->size) {
 		batch->size = batch->size == 0 ? BATCH_MAX : batch->size * 2;
@@ -125,34 +81,34 @@ batch_add(struct graph_batch *batch, enum batch_op_type type, const char *id)
 
 unsigned int graph_batch_get(struct graph_batch *batch, const char *id)
 {
-	(void)batch_add(batch, BATCH_GET, id);
+	(void)batch_add(batch, GRAPH_OP_GET, id);
 	return batch->count - 1;
 }
 
 unsigned int graph_batch_get_parent(struct graph_batch *batch, const char *id)
 {
-	(void)batch_add(batch, BATCH_GET_PARENT, id);
+	(void)batch_add(batch, GRAPH_OP_GET_PARENT, id);
 	return batch->count - 1;
 }
 
 unsigned int graph_batch_delete(struct graph_batch *batch, const char *id)
 {
-	(void)batch_add(batch, BATCH_DELETE, id);
+	(void)batch_add(batch, GRAPH_OP_DELETE, id);
 	return batch->count - 1;
 }
 
 unsigned int graph_batch_permanent_delete(struct graph_batch *batch,
 					  const char *id)
 {
-	(void)batch_add(batch, BATCH_PERMANENT_DELETE, id);
+	(void)batch_add(batch, GRAPH_OP_PERMANENT_DELETE, id);
 	return batch->count - 1;
 }
 
 static unsigned int
-batch_add_transfer(struct graph_batch *batch, enum batch_op_type type,
+batch_add_transfer(struct graph_batch *batch, enum graph_op_type type,
 		   const char *id, const char *folder_id)
 {
-	struct batch_op *op = batch_add(batch, type, id);
+	struct graph_op *op = batch_add(batch, type, id);
 	struct msnet_buf body = { 0 };
 
 	op->folder_id = msnet_strdup(folder_id);
@@ -166,19 +122,19 @@ batch_add_transfer(struct graph_batch *batch, enum batch_op_type type,
 unsigned int graph_batch_move(struct graph_batch *batch, const char *id,
 			      const char *folder_id)
 {
-	return batch_add_transfer(batch, BATCH_MOVE, id, folder_id);
+	return batch_add_transfer(batch, GRAPH_OP_MOVE, id, folder_id);
 }
 
 unsigned int graph_batch_copy(struct graph_batch *batch, const char *id,
 			      const char *folder_id)
 {
-	return batch_add_transfer(batch, BATCH_COPY, id, folder_id);
+	return batch_add_transfer(batch, GRAPH_OP_COPY, id, folder_id);
 }
 
 unsigned int graph_batch_patch(struct graph_batch *batch, const char *id,
 			       const struct graph_patch *patch)
 {
-	struct batch_op *op = batch_add(batch, BATCH_PATCH, id);
+	struct graph_op *op = batch_add(batch, GRAPH_OP_PATCH, id);
 	struct msnet_buf body = { 0 };
 
 	msnet_buf_add(&body, "{");
@@ -191,119 +147,6 @@ unsigned int graph_batch_patch(struct graph_batch *batch, const char *id,
 /*
  * Sending
  */
-
-static void op_path(struct graph_batch *batch, const struct batch_op *op,
-		    struct msnet_buf *path)
-{
-	msnet_buf_printf(path, "%s/messages",
-			 graph_client_mailbox_path(batch->client));
-	graph_url_add_segment(path, op->id);
-	msnet_buf_add(path, op_types[op->type].suffix);
-	if (op->type == BATCH_GET) {
-		graph_url_add_query(path, "$select", GRAPH_MESSAGE_SELECT);
-		graph_url_add_query(path, "$expand", GRAPH_MESSAGE_EXPAND);
-	}
-}
-
-/* after: the operation that it waits for, or NULL */
-static void batch_add_request(struct graph_batch *batch, unsigned int number,
-			      const unsigned int *after, struct msnet_buf *body)
-{
-	const struct batch_op *op = &batch->ops[number];
-	struct msnet_buf path = { 0 };
-
-	op_path(batch, op, &path);
-	msnet_buf_printf(body, "%s{\"id\":\"%u\",\"method\":\"%s\",\"url\":",
-		body->data[body->used - 1] == '[' ? "" : ",",
-		number, op_types[op->type].method);
-	graph_json_add_string(body, path.data);
-	msnet_buf_free(&path);
-	msnet_buf_printf(body, ",\"headers\":{\"Prefer\":"
-		"\"IdType=\\\"ImmutableId\\\"%s\"%s}",
-		op->type == BATCH_PATCH ? ", return=minimal" : "",
-		op->body == NULL ? "" :
-		",\"Content-Type\":\"application/json\"");
-	if (op->body != NULL)
-		msnet_buf_printf(body, ",\"body\":%s", op->body);
-	if (after != NULL)
-		msnet_buf_printf(body, ",\"dependsOn\":[\"%u\"]", *after);
-	msnet_buf_add(body, "}");
-}
-
-static bool op_is_ok(const struct batch_op *op, int status)
-{
-	unsigned int i;
-
-	for (i = 0; i < 3; i++) {
-		if (op_types[op->type].ok[i] == status)
-			return true;
-	}
-	return false;
-}
-
-static void op_succeed(struct batch_op *op, struct json_object *body)
-{
-	const char *error = NULL;
-	bool wants_message = op->type <= BATCH_GET_PARENT ||
-		op->type == BATCH_MOVE || op->type == BATCH_COPY;
-
-	op->done = true;
-	memset(&op->result.failure, 0, sizeof(op->result.failure));
-	if (!wants_message)
-		return;
-	op->message = body == NULL ? NULL :
-		graph_message_from_json(body, &error);
-	op->result.message = op->message;
-	if (op->message == NULL && op->type != BATCH_MOVE)
-		graph_failure_set(&op->result.failure, GRAPH_ERROR_PROTOCOL,
-				  "%s: the answer is no message",
-				  op_types[op->type].what);
-}
-
-/* A refused operation: done for good, or to be tried again. */
-static void op_refuse(struct batch_op *op)
-{
-	const struct graph_failure *fail = &op->result.failure;
-
-	op->tries++;
-	if (op->skipped)
-		op->done = false;	/* nor has that, see batch_round() */
-	else if (fail->error == GRAPH_ERROR_AUTH && fail->status == 401) {
-		op->done = op->alone;
-		op->alone = true;
-	} else if (fail->error == GRAPH_ERROR_CONFLICT)
-		op->done = op->tries >= 3;
-	else if (fail->error == GRAPH_ERROR_THROTTLED)
-		op->done = false;	/* it has had no effect */
-	else if (graph_error_is_transient(fail->error)) {
-		op->uncertain = true;
-		op->done = op->type == BATCH_COPY;
-		if (op->done)
-			op->result.failure.error = GRAPH_ERROR_LOST;
-	} else {
-		op->done = true;
-	}
-	if (op->tries >= BATCH_ROUNDS_MAX)
-		op->done = true;
-}
-
-static void
-op_answered(struct batch_op *op, int status, struct json_object *body,
-	    const char *retry_after)
-{
-	const char *text = body == NULL ? NULL :
-		json_object_to_json_string(body);
-
-	op->result.answered = true;
-	if (op_is_ok(op, status)) {
-		op_succeed(op, body);
-		return;
-	}
-	op->skipped = status == STATUS_FAILED_DEPENDENCY;
-	graph_failure_from_parts(&op->result.failure, op_types[op->type].what,
-				 status, text, retry_after, false);
-	op_refuse(op);
-}
 
 static const char *header_of(struct json_object *response, const char *name)
 {
@@ -346,7 +189,7 @@ static void batch_take_response(struct graph_batch *batch,
 		free(plain);
 		body = decoded;
 	}
-	op_answered(&batch->ops[number], (int)status, body,
+	graph_op_answered(&batch->ops[number], (int)status, body,
 		    header_of(response, "Retry-After"));
 	json_object_put(decoded);
 }
@@ -372,8 +215,8 @@ batch_take_answer(struct graph_batch *batch, struct msnet_response *resp,
 			continue;
 		graph_failure_set(&batch->ops[numbers[i]].result.failure,
 				  GRAPH_ERROR_LOST, "%s: no answer in the batch",
-				  op_types[batch->ops[numbers[i]].type].what);
-		op_refuse(&batch->ops[numbers[i]]);
+				  graph_op_info(&batch->ops[numbers[i]])->what);
+		graph_op_refuse(&batch->ops[numbers[i]]);
 	}
 }
 
@@ -389,15 +232,15 @@ batch_take_failure(struct graph_batch *batch, const struct graph_failure *fail,
 	unsigned int i;
 
 	for (i = 0; i < count; i++) {
-		struct batch_op *op = &batch->ops[numbers[i]];
+		struct graph_op *op = &batch->ops[numbers[i]];
 
 		op->result.failure = *fail;
 		op->result.answered = false;
 		if (!lost)
 			continue;
-		op->result.failure.error = op->type == BATCH_COPY ?
+		op->result.failure.error = op->type == GRAPH_OP_COPY ?
 			GRAPH_ERROR_LOST : fail->error;
-		op_refuse(op);
+		graph_op_refuse(op);
 	}
 	return !lost;
 }
@@ -474,15 +317,19 @@ static void part_start(struct batch_part *part)
 		.idempotent = true, .chained = chained,
 		.requests = part->count, .ok = { 200 },
 	};
+	const struct graph_op *op;
 	unsigned int i;
 
 	msnet_buf_add(&body, "{\"requests\":[");
 	for (i = 0; i < part->count; i++) {
-		if (!op_types[batch->ops[part->numbers[i]].type].idempotent)
+		op = &batch->ops[part->numbers[i]];
+		if (!graph_op_info(op)->idempotent)
 			spec.idempotent = false;
-		batch_add_request(batch, part->numbers[i],
-				  chained && i > 0 ? &part->numbers[i - 1] :
-				  NULL, &body);
+		if (i > 0)
+			msnet_buf_add(&body, ",");
+		graph_op_add_to_batch(op, batch->client, part->numbers[i],
+				      chained && i > 0 ?
+				      &part->numbers[i - 1] : NULL, &body);
 	}
 	msnet_buf_add(&body, "]}");
 	spec.body = body.data;
@@ -523,7 +370,7 @@ static void round_fill(struct batch_round *round)
  */
 
 struct batch_single {
-	struct batch_op *op;
+	struct graph_op *op;
 	unsigned int *left;
 	bool *done;
 };
@@ -537,11 +384,11 @@ static void single_done(void *context, const struct graph_failure *failure,
 	if (resp != NULL && resp->body_size > 0)
 		obj = graph_json_parse(resp->body, (size_t)resp->body_size);
 	if (failure->error == GRAPH_OK)
-		op_succeed(single->op, obj);
+		graph_op_succeed(single->op, obj);
 	else {
 		single->op->result.failure = *failure;
 		single->op->result.answered = failure->status != 0;
-		op_refuse(single->op);
+		graph_op_refuse(single->op);
 	}
 	json_object_put(obj);
 	if (resp != NULL)
@@ -558,22 +405,21 @@ static void batch_send_singly(struct graph_batch *batch,
 	bool done = false;
 
 	for (i = 0; i < count; i++) {
-		struct batch_op *op = &batch->ops[numbers[i]];
+		struct graph_op *op = &batch->ops[numbers[i]];
+		const struct graph_op_info *info = graph_op_info(op);
 		struct msnet_buf path = { 0 };
 		struct graph_call_spec spec = {
-			.what = op_types[op->type].what,
-			.method = op_types[op->type].method,
-			.idempotent = op_types[op->type].idempotent,
+			.what = info->what, .method = info->method,
+			.idempotent = info->idempotent,
 			.content_type = op->body == NULL &&
-				op->type != BATCH_PERMANENT_DELETE ? NULL :
+				op->type != GRAPH_OP_PERMANENT_DELETE ? NULL :
 				"application/json",
 			.body = op->body,
 			.body_size = op->body == NULL ? 0 : strlen(op->body),
 		};
 
-		memcpy(spec.ok, op_types[op->type].ok,
-		       sizeof(op_types[op->type].ok));
-		op_path(batch, op, &path);
+		memcpy(spec.ok, info->ok, sizeof(info->ok));
+		graph_op_path(op, batch->client, &path);
 		spec.path = path.data;
 		op->alone = true;
 		singles[i].op = op;
@@ -599,9 +445,9 @@ static void batch_settle_moves(struct graph_batch *batch)
 
 	numbers = msnet_malloc((batch->count + 1) * sizeof(*numbers));
 	for (i = 0; i < batch->count; i++) {
-		struct batch_op *op = &batch->ops[i];
+		struct graph_op *op = &batch->ops[i];
 
-		if (op->type != BATCH_MOVE || op->done || !op->uncertain)
+		if (op->type != GRAPH_OP_MOVE || op->done || !op->uncertain)
 			continue;
 		if (look == NULL)
 			look = graph_batch_init(batch->client);
@@ -611,7 +457,7 @@ static void batch_settle_moves(struct graph_batch *batch)
 	if (look != NULL) {
 		(void)graph_batch_run(look, &ignored);
 		for (i = 0; i < n; i++) {
-			struct batch_op *op = &batch->ops[numbers[i]];
+			struct graph_op *op = &batch->ops[numbers[i]];
 			const struct graph_message *msg = look->ops[i].message;
 
 			if (msg == NULL || msg->parent_id == NULL ||
@@ -635,7 +481,7 @@ static void batch_settle_moves(struct graph_batch *batch)
 
 static bool batch_is_single(const struct graph_batch *batch, unsigned int i)
 {
-	const struct batch_op *op = &batch->ops[i];
+	const struct graph_op *op = &batch->ops[i];
 
 	return !op->done && (op->alone || *graph_client_no_batch(batch->client));
 }
@@ -684,7 +530,7 @@ static unsigned int batch_wait(const struct graph_batch *batch)
 	unsigned int i, wait = 0;
 
 	for (i = 0; i < batch->count; i++) {
-		const struct batch_op *op = &batch->ops[i];
+		const struct graph_op *op = &batch->ops[i];
 
 		if (op->done)
 			continue;
