@@ -97,22 +97,11 @@ class Ours(Remote):
                     default=0),
                 sum(e["status"] in (429, 503) for e in log))
 
-    def _imap_pids(self):
-        master = self.rig.processes["dovecot"].pid
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                with open(f"/proc/{pid}/stat") as f:
-                    comm, rest = f.read().split(" ", 1)[1].rsplit(")", 1)
-            except OSError:
-                continue
-            if comm == "(imap" and int(rest.split()[1]) == master:
-                yield int(pid)
-
     def memory(self):
         """kB of the largest imap process: what it has had at most, and what
         it has now that is no file's."""
         most, anon = 0, 0
-        for pid in self._imap_pids():
+        for pid in self.rig.imap_pids():
             try:
                 with open(f"/proc/{pid}/status") as f:
                     kb = {line.split(":")[0]: line.split()[1] for line in f

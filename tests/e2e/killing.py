@@ -1,27 +1,11 @@
 """What the tests that kill imap in the middle of a command have in common."""
 
 import imaplib
-import os
 import re
 
 MESSAGE = (b"From: Ann <ann@example.net>\r\nTo: alice@example.com\r\nSubject: "
            b"kill\r\nMessage-ID: <%d@kill>\r\nDate: Tue, 01 Sep 2020 10:00:00 "
            b"+0200\r\n\r\nText\r\n")
-
-
-def imap_pids(rig):
-    """Processes of this Dovecot that serve a logged-in client."""
-    master = rig.processes["dovecot"].pid
-    out = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/stat") as f:
-                comm, rest = f.read().split(" ", 1)[1].rsplit(")", 1)
-        except OSError:
-            continue
-        if comm == "(imap" and int(rest.split()[1]) == master:
-            out.append(int(pid))
-    return out
 
 
 def message_ids(rig, folder):

@@ -165,6 +165,20 @@ class Rig:
         return [m for m in state["messages"]
                 if folder is None or folder in (m["folder"], m["role"])]
 
+    def imap_pids(self):
+        """Processes of this Dovecot that serve a logged-in client."""
+        master = self.processes["dovecot"].pid
+        out = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/stat") as f:
+                    comm, rest = f.read().split(" ", 1)[1].rsplit(")", 1)
+            except OSError:
+                continue
+            if comm == "(imap" and int(rest.split()[1]) == master:
+                out.append(int(pid))
+        return out
+
     # oauthd
 
     def redirect_uri(self):

@@ -12,7 +12,6 @@ import pytest
 import transcript
 from imaptools import ok
 from rig import Rig
-from killing import imap_pids
 
 COUNT, PAGE = 2000, 200
 PAGES = COUNT // PAGE
@@ -66,7 +65,7 @@ def check_whole(rig, conn):
 
 
 def kill(rig):
-    for pid in imap_pids(rig):
+    for pid in rig.imap_pids():
         os.kill(pid, signal.SIGKILL)
 
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from killing import (COMMANDS, MESSAGE, finish, imap_pids, no_other_errors,
+from killing import (COMMANDS, MESSAGE, finish, no_other_errors,
                      prepare, run, shown)
 from rig import Rig
 
@@ -36,7 +36,7 @@ def run_and_kill(rig, conn, command, number):
     thread.join(HELD_SECS / 2)
     killed = thread.is_alive()
     if killed:
-        for pid in imap_pids(rig):
+        for pid in rig.imap_pids():
             os.kill(pid, signal.SIGKILL)
     thread.join()
     rig.sim("faults/clear")

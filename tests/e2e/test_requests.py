@@ -9,7 +9,6 @@ import pytest
 
 from imaptools import MESSAGE, by_uid, command, ok
 from rig import Rig
-from killing import imap_pids
 
 COUNT = 100
 
@@ -247,7 +246,7 @@ def test_a_download_that_was_cut_is_left_to_others(rig):
     first, second = rig.imap(), rig.imap()
     for conn in (first, second):
         ok(conn.select("Left"))
-    pids = imap_pids(rig)
+    pids = rig.imap_pids()
     rig.sim("fault", delay=5, path="[$]value")
 
     def fetch():
