@@ -264,7 +264,7 @@ void msgraph_compose_header(struct msgraph_compose *c, const char *name,
 		if (msg->sent == GRAPH_TIME_UNKNOWN)
 			compose_date(c, value, size);
 	} else if (strcasecmp(name, "Subject") == 0) {
-		if (msg->subject == NULL)
+		if (msg->subject == NULL || *msg->subject == '\0')
 			msg->subject = compose_bounded(c->pool,
 				msgraph_compose_decode(c->pool, value, size),
 				COMPOSE_MAX_SUBJECT);

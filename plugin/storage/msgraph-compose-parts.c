@@ -1,6 +1,7 @@
 /* Which part is the body, which an attachment, and what is it called. */
 
 #include "lib.h"
+#include "istream.h"
 #include "str.h"
 #include "unichar.h"
 #include "msgraph-compose-private.h"
@@ -9,6 +10,8 @@
 
 #define COMPOSE_MAX_NAME 200U
 #define COMPOSE_MAX_CONTENT_ID 500U
+/* What is longer is taken for a text, whatever is in it */
+#define COMPOSE_MAX_BLANK 32U
 
 /* File name of a part that brings none */
 static const struct {
@@ -257,18 +260,41 @@ compose_add_text(struct msgraph_compose *c, const struct message_part *part,
 	return 0;
 }
 
+/* Nothing, or some white space as before a boundary. */
+static bool compose_is_blank(const struct msgraph_compose *c,
+			     const struct message_part *part)
+{
+	uoff_t left = part->body_size.physical_size;
+	const unsigned char *data;
+	size_t i, size;
+
+	if (left > COMPOSE_MAX_BLANK)
+		return FALSE;
+	i_stream_seek(c->input, part->physical_pos +
+		      part->header_size.physical_size);
+	if (left > 0 &&
+	    i_stream_read_bytes(c->input, &data, &size, left) <= 0)
+		return FALSE;
+	for (i = 0; i < left; i++) {
+		if (!i_isspace(data[i]))
+			return FALSE;
+	}
+	return TRUE;
+}
+
 /* The part has a text of this kind that can be a body. */
-static bool compose_has_text(const struct message_part *part, bool want_html)
+static bool compose_has_text(const struct msgraph_compose *c,
+			     const struct message_part *part, bool want_html)
 {
 	const struct message_part *child;
 	bool html;
 
 	if (compose_is_body_text(part, &html))
-		return html == want_html && part->body_size.physical_size > 0;
+		return html == want_html && !compose_is_blank(c, part);
 	if ((part->flags & MESSAGE_PART_FLAG_MULTIPART) == 0)
 		return FALSE;
 	for (child = part->children; child != NULL; child = child->next) {
-		if (compose_has_text(child, want_html))
+		if (compose_has_text(c, child, want_html))
 			return TRUE;
 	}
 	return FALSE;
@@ -276,15 +302,16 @@ static bool compose_has_text(const struct message_part *part, bool want_html)
 
 /* The richest text that we can send: the last HTML, else the last plain. */
 static const struct message_part *
-compose_choose(const struct message_part *alternative)
+compose_choose(const struct msgraph_compose *c,
+	       const struct message_part *alternative)
 {
 	const struct message_part *child, *html = NULL, *plain = NULL;
 
 	for (child = alternative->children; child != NULL;
 	     child = child->next) {
-		if (compose_has_text(child, TRUE))
+		if (compose_has_text(c, child, TRUE))
 			html = child;
-		else if (compose_has_text(child, FALSE))
+		else if (compose_has_text(c, child, FALSE))
 			plain = child;
 	}
 	return html != NULL ? html : plain;
@@ -311,7 +338,7 @@ compose_walk(struct msgraph_compose *c, const struct message_part *part,
 	alternative = strcmp(type, "multipart/alternative") == 0;
 	related = strcmp(type, "multipart/related") == 0;
 	if (alternative)
-		chosen = compose_choose(part);
+		chosen = compose_choose(c, part);
 	if (related)
 		c->related_depth++;
 	for (child = part->children; child != NULL && ret == 0;

@@ -3,6 +3,7 @@
 
 #include "lib.h"
 #include "istream.h"
+#include "str.h"
 #include "msgraph-compose.h"
 #include "msgraph-compose-private.h"
 
@@ -27,13 +28,27 @@ compose_inner_subject(struct msgraph_compose *c,
 						hdr->full_value_len);
 }
 
+/* A line without a colon: where nobody has put the empty line that ends a
+   header, it is text. */
+static bool compose_stray_line(struct msgraph_compose *c,
+			       const struct message_header_line *hdr)
+{
+	if (hdr->continued || hdr->middle_len > 0)
+		return FALSE;
+	if (str_len(c->stray) + hdr->value_len < MSGRAPH_COMPOSE_MAX_HEADER) {
+		str_append_data(c->stray, hdr->value, hdr->value_len);
+		str_append(c->stray, "\r\n");
+	}
+	return TRUE;
+}
+
 static void
 compose_header_line(struct msgraph_compose *c, struct message_part *part,
 		    struct message_header_line *hdr)
 {
 	bool content, root = part->parent == NULL;
 
-	if (hdr->eoh)
+	if (hdr->eoh || (root && compose_stray_line(c, hdr)))
 		return;
 	if (!hdr->continued)
 		c->field_size = 0;
@@ -125,6 +140,24 @@ static int compose_attach_whole(struct msgraph_compose *c)
 	return 0;
 }
 
+/* What stood in the header is the text, if there is nothing else. */
+static int compose_take_stray(struct msgraph_compose *c)
+{
+	const struct compose_text *text;
+	struct compose_text *stray;
+
+	array_foreach(&c->texts, text) {
+		if (text->size > 0)
+			return 0;
+	}
+	if (array_count(&c->attachments) > 0 || str_len(c->stray) == 0)
+		return 0;
+	stray = array_append_space(&c->texts);
+	stray->offset = c->fd_size;
+	stray->size = str_len(c->stray);
+	return msgraph_compose_write(c, str_data(c->stray), stray->size);
+}
+
 static int compose_run(struct msgraph_compose *c)
 {
 	if (compose_parse(c) < 0)
@@ -134,6 +167,8 @@ static int compose_run(struct msgraph_compose *c)
 	    msgraph_compose_parts(c) < 0)
 		return -1;
 	if (c->too_many && compose_attach_whole(c) < 0)
+		return -1;
+	if (compose_take_stray(c) < 0)
 		return -1;
 	return msgraph_compose_body(c);
 }
@@ -164,6 +199,7 @@ int msgraph_compose(struct istream *input, int parts_fd, pool_t pool,
 	p_array_init(&c.attachments, pool, 8);
 	p_array_init(&c.texts, pool, 4);
 	p_array_init(&c.inners, pool, 4);
+	c.stray = str_new(pool, 128);
 	msgraph_compose_headers_init(&c);
 
 	if (compose_run(&c) < 0) {

@@ -112,10 +112,15 @@ static const struct {
 	{ "line without colon",
 	  "Subject: a\nnonsense\nFrom: <a@b>\n\nt\n",
 	  "a", NULL, FALSE, NULL },
+	{ "text without the empty line before it",
+	  "Subject: a\nsome words\nand more\n", "a",
+	  "some words\r\nand more\r\n", FALSE, "" },
 	{ "no final newline", "Subject: a\n\nlast", "a", "last", FALSE, "" },
 	{ "encoded subject, folded",
 	  "Subject: =?utf-8?Q?Gr=C3=BC=C3=9Fe?=\n =?utf-8?B?IMOkw7Y=?= end\n\n",
 	  "Gr\xc3\xbc\xc3\x9f""e \xc3\xa4\xc3\xb6 end", "", FALSE, "" },
+	{ "the first subject that says something",
+	  "Subject:\nSubject: one\nSubject: two\n\n", "one", "", FALSE, "" },
 	{ "latin1", "Content-Type: text/plain; charset=iso-8859-1\n"
 	  "Content-Transfer-Encoding: quoted-printable\n\ncaf=E9=\n!\n",
 	  NULL, "caf\xc3\xa9!\r\n", FALSE, "" },
@@ -148,6 +153,11 @@ static const struct {
 	  "--b\nContent-Type: text/plain\n\nplain\n"
 	  "--b\nContent-Type: text/html\n\n--b--\n",
 	  NULL, "plain", FALSE, "" },
+	{ "alternative: nor does blank html",
+	  "Content-Type: multipart/alternative; boundary=b\n\n"
+	  "--b\nContent-Type: text/html\n\n<p>one</p>\n"
+	  "--b\nContent-Type: text/html\n\n\n \n--b--\n",
+	  NULL, "<p>one</p>", TRUE, "" },
 	{ "alternative with calendar",
 	  "Content-Type: multipart/alternative; boundary=b\n\n"
 	  "--b\n\nplain\n"

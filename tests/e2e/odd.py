@@ -1,6 +1,11 @@
-"""Mail of odd shapes, written for these tests: {name: bytes}."""
+"""Mail of odd shapes, written for these tests: {name: bytes}. Those made at
+random are 60, or MSGRAPH_SHAPES."""
 
 import base64
+import os
+import random
+
+SHAPES = int(os.environ.get("MSGRAPH_SHAPES", 60))
 
 HEAD = ("From: Odd Shape <odd@example.net>\r\nTo: alice@example.com\r\n"
         "Message-ID: <{name}@odd.example.net>\r\n"
@@ -171,3 +176,60 @@ def messages():
                                                           transfer)
     out.update(_WHOLE)
     return out
+
+
+def _part(rng, depth):
+    kind = rng.choice(["text", "html", "bin", "none", "mixed", "alternative",
+                       "message", "broken"] if depth else
+                      ["text", "html", "bin", "none"])
+    if kind in ("mixed", "alternative"):
+        mark = f"b{rng.randrange(10 ** 9)}"
+        inner = "".join(f"--{mark}\r\n{_part(rng, depth - 1)}\r\n"
+                        for _ in range(rng.randrange(4)))
+        end = f"--{mark}--\r\n" if rng.random() < .8 else ""
+        return (f"Content-Type: multipart/{kind}; boundary=\"{mark}\"\r\n\r\n"
+                f"{rng.choice(['', 'preamble'])}\r\n{inner}{end}")
+    if kind == "message":
+        return "Content-Type: message/rfc822\r\n\r\n" + _shape(rng, depth - 1)
+    if kind == "bin":
+        data = base64.encodebytes(rng.randbytes(rng.randrange(300))).decode()
+        return ("Content-Type: application/x-odd; name=" + rng.choice(
+            ["a.bin", '"b c.bin"', '"=?utf-8?q?=C3=A9?="', "", ";;"]) +
+            "\r\nContent-Disposition: attachment\r\n"
+            "Content-Transfer-Encoding: base64\r\n\r\n" +
+            data.replace("\n", "\r\n"))
+    if kind == "broken":
+        return rng.choice(["no header at all", "Content-Type\r\n\r\nx",
+                           "Content-Type: multipart/mixed\r\n\r\nno boundary",
+                           "Content-Transfer-Encoding: odd\r\n\r\ny",
+                           "Content-Type: text/plain; charset=none\r\n\r\n"
+                           "\xe9\xff"])
+    text = rng.choice(["short\r\n", "", "a" * 2000 + "\r\n", "caf\xe9\r\n",
+                       "From x\r\n.\r\n..\r\n", "\r\n\r\n", "no end",
+                       "=E9 =\r\n=3D", "tab\tand\x0bodd\r\n"])
+    header = "" if kind == "none" else (
+        f"Content-Type: text/{'html' if kind == 'html' else 'plain'}"
+        f"{rng.choice(['', '; charset=utf-8', '; charset=iso-8859-1'])}\r\n"
+        + rng.choice(["", "Content-Transfer-Encoding: 8bit\r\n",
+                      "Content-Transfer-Encoding: quoted-printable\r\n"]))
+    return header + "\r\n" + text
+
+
+def _shape(rng, depth=2):
+    """A message of some odd shape, as text of Latin-1."""
+    fields = ["From: Ann <ann@example.net>", "To: undisclosed:;",
+              "Subject: =?utf-8?b?w6k=?= odd", "Subject:", "Date: yesterday",
+              "Date: Tue, 01 Sep 2020 10:00:00 +0200", "Cc: a@b, c@d (e)",
+              f"Message-ID: <{rng.randrange(10 ** 12)}@odd>", "X-Odd:\tx",
+              "References: <a@b>\r\n <c@d>", "Received: by x; y",
+              "From: <>", "Bcc: z@example.org", "X-8bit: \xe9",
+              "MIME-Version: 1.0", "Importance: high"]
+    chosen = rng.sample(fields, rng.randrange(1, 9))
+    return "\r\n".join(chosen) + "\r\n" + _part(rng, depth)
+
+
+def generated(count=SHAPES):
+    """{name: bytes} of shapes at random, always the same."""
+    rng = random.Random(4)
+    return {f"shape{n:04}": _shape(rng).encode("latin-1")
+            for n in range(count)}

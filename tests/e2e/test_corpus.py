@@ -33,10 +33,11 @@ def as_kept(raw):
     return re.sub(rb"\r\n|\r|\n", b"\r\n", raw).replace(b"\0", b"\x80")
 
 
-@pytest.fixture(scope="module", params=["odd", "corpus"])
+@pytest.fixture(scope="module", params=["odd", "generated", "corpus"])
 def seeded(request, tmp_path_factory):
     """(rig, the messages in order of their arrival)"""
-    mail = odd.messages() if request.param == "odd" else corpus()
+    mail = {"odd": odd.messages, "generated": odd.generated,
+            "corpus": corpus}[request.param]()
     if not mail:
         pytest.skip("the mail corpus is not here")
     path = tmp_path_factory.mktemp("seed")

@@ -1,6 +1,6 @@
 """What was appended here reads back byte for byte: of any size with little
 memory, of any shape, after a resync and when the cache is full.
-MSGRAPH_BIG_MB=150 and MSGRAPH_SHAPES=1000 make the long run."""
+MSGRAPH_BIG_MB=150 and MSGRAPH_SHAPES=1000 (see odd.py) make the long run."""
 
 import base64
 import os
@@ -9,12 +9,12 @@ import re
 
 import pytest
 
+import odd
 import transcript
 from imaptools import by_uid, ok
 from rig import Rig
 
 BIG_MB = int(os.environ.get("MSGRAPH_BIG_MB", 20))
-SHAPES = int(os.environ.get("MSGRAPH_SHAPES", 60))
 MEMORY_MAX_KB = 40000
 
 
@@ -70,65 +70,14 @@ def test_big(rig):
     assert not stored[0]["isDraft"]
 
 
-def part(rng, depth):
-    kind = rng.choice(["text", "html", "bin", "none", "mixed", "alternative",
-                       "message", "broken"] if depth else
-                      ["text", "html", "bin", "none"])
-    if kind in ("mixed", "alternative"):
-        mark = f"b{rng.randrange(10 ** 9)}"
-        inner = "".join(f"--{mark}\r\n{part(rng, depth - 1)}\r\n"
-                        for _ in range(rng.randrange(4)))
-        end = f"--{mark}--\r\n" if rng.random() < .8 else ""
-        return (f"Content-Type: multipart/{kind}; boundary=\"{mark}\"\r\n\r\n"
-                f"{rng.choice(['', 'preamble'])}\r\n{inner}{end}")
-    if kind == "message":
-        return "Content-Type: message/rfc822\r\n\r\n" + shape(rng, depth - 1)
-    if kind == "bin":
-        data = base64.encodebytes(rng.randbytes(rng.randrange(300))).decode()
-        return ("Content-Type: application/x-odd; name=" + rng.choice(
-            ["a.bin", '"b c.bin"', '"=?utf-8?q?=C3=A9?="', "", ";;"]) +
-            "\r\nContent-Disposition: attachment\r\n"
-            "Content-Transfer-Encoding: base64\r\n\r\n" +
-            data.replace("\n", "\r\n"))
-    if kind == "broken":
-        return rng.choice(["no header at all", "Content-Type\r\n\r\nx",
-                           "Content-Type: multipart/mixed\r\n\r\nno boundary",
-                           "Content-Transfer-Encoding: odd\r\n\r\ny",
-                           "Content-Type: text/plain; charset=none\r\n\r\n"
-                           "\xe9\xff"])
-    text = rng.choice(["short\r\n", "", "a" * 2000 + "\r\n", "caf\xe9\r\n",
-                       "From x\r\n.\r\n..\r\n", "\r\n\r\n", "no end",
-                       "=E9 =\r\n=3D", "tab\tand\x0bodd\r\n"])
-    header = "" if kind == "none" else (
-        f"Content-Type: text/{'html' if kind == 'html' else 'plain'}"
-        f"{rng.choice(['', '; charset=utf-8', '; charset=iso-8859-1'])}\r\n"
-        + rng.choice(["", "Content-Transfer-Encoding: 8bit\r\n",
-                      "Content-Transfer-Encoding: quoted-printable\r\n"]))
-    return header + "\r\n" + text
-
-
-def shape(rng, depth=2):
-    """A message of some odd shape, as text of Latin-1."""
-    fields = ["From: Ann <ann@example.net>", "To: undisclosed:;",
-              "Subject: =?utf-8?b?w6k=?= odd", "Subject:", "Date: yesterday",
-              "Date: Tue, 01 Sep 2020 10:00:00 +0200", "Cc: a@b, c@d (e)",
-              f"Message-ID: <{rng.randrange(10 ** 12)}@odd>", "X-Odd:\tx",
-              "References: <a@b>\r\n <c@d>", "Received: by x; y",
-              "From: <>", "Bcc: z@example.org", "X-8bit: \xe9",
-              "MIME-Version: 1.0", "Importance: high"]
-    chosen = rng.sample(fields, rng.randrange(1, 9))
-    return "\r\n".join(chosen) + "\r\n" + part(rng, depth)
-
-
 def test_shapes(rig):
     """Also after a resync, in a new session, with a cache that holds none."""
-    rng, sent = random.Random(4), {}
+    sent = {}
     conn = rig.imap()
     ok(conn.create("Shapes"))
-    for number in range(SHAPES):
-        raw = shape(rng).encode("latin-1")
+    for name, raw in odd.generated().items():
         answer = conn.append("Shapes", None, None, raw)
-        assert answer[0] == "OK", (number, answer, raw)
+        assert answer[0] == "OK", (name, answer, raw)
         uid = re.search(rb"APPENDUID \d+ (\d+)", answer[1][0]).group(1)
         sent[int(uid)] = raw
     ok(conn.select("Shapes"))
@@ -141,4 +90,4 @@ def test_shapes(rig):
     ok(conn.select("Shapes"))
     assert by_uid(conn, "BODY.PEEK[]") == sent
     conn.logout()
-    assert len(rig.messages(folder="Shapes")) == SHAPES
+    assert len(rig.messages(folder="Shapes")) == len(sent)

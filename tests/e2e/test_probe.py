@@ -141,8 +141,9 @@ def test_no_tls_at_all(rig):
 
 
 @pytest.mark.parametrize("offset, words", [
-    (3600, "3600 seconds behind|3599 seconds behind"),
-    (-3600, "360. seconds ahead")])
+    # some seconds pass
+    (3600, "(359.|360.) seconds behind"),
+    (-3600, "(359.|360.) seconds ahead")])
 def test_clock(rig, offset, words):
     rig.sim("settings", date_offset=offset)
     try:
