@@ -77,15 +77,15 @@ msgraph_adopt_init(const struct msgraph_sync_env *env,
 }
 
 uint32_t msgraph_adopt_take(struct msgraph_adopt *adopt,
-			    const struct graph_message *msg)
+			    const struct msgraph_row *said)
 {
-	const char *identity = msgraph_cache_row_identity(msg);
 	uint32_t seq;
 	char *key;
 	void *value;
 
-	if (identity == NULL ||
-	    !hash_table_lookup_full(adopt->orphans, identity, &key, &value) ||
+	if (said->identity == NULL ||
+	    !hash_table_lookup_full(adopt->orphans, said->identity, &key,
+				    &value) ||
 	    value == NULL)
 		return 0;
 	seq = POINTER_CAST_TO(value, uint32_t);

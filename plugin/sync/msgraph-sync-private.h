@@ -3,11 +3,10 @@
 
 /* What the steps of a sync hand to each other. */
 
-#include "msgraph-flags.h"
+#include "msgraph-row.h"
 #include "msgraph-sync.h"
 
 struct graph_batch;
-struct graph_message;
 
 /* The time of a command grows by so much for each message that it has to ask
    for or to change, up to a limit. */
@@ -18,7 +17,7 @@ struct graph_message;
 struct msgraph_pulled {
 	const char *id;
 	int64_t received;
-	off_t offset;			/* of the row's JSON in the spool */
+	off_t offset;			/* of what it says in the spool */
 	uint32_t size;			/* 0 = gone from the folder */
 	bool partial;			/* the row does not say everything */
 	bool content;			/* a partial row, not only of flags */
@@ -35,6 +34,7 @@ struct msgraph_pull {
 	HASH_TABLE(char *, void *) by_id;
 	int spool_fd;
 	off_t spool_size;
+	buffer_t *spooled;		/* the record that is being made */
 	/* the spool is the one that has a name and is locked by us; listed: it
 	   has all pages */
 	bool listing, listed;
@@ -96,9 +96,8 @@ msgraph_pull_run(const struct msgraph_sync_env *env,
 		 const struct msgraph_pull_start *start,
 		 struct graph_failure *fail_r);
 /* A row that the spool has already. */
-void msgraph_pull_replay(const struct msgraph_sync_env *env,
-			 struct msgraph_pull *pull,
-			 const struct graph_message *msg, off_t offset,
+void msgraph_pull_replay(struct msgraph_pull *pull,
+			 const struct msgraph_row *said, off_t offset,
 			 size_t size);
 void msgraph_pull_free(struct msgraph_pull **pull);
 /* What it does not name is gone, of the UIDs below next_uid. */
@@ -112,7 +111,7 @@ int msgraph_spool_begin(const struct msgraph_sync_env *env,
 			struct graph_failure *fail_r);
 int msgraph_spool_add(const struct msgraph_sync_env *env,
 		      struct msgraph_pull *pull, struct msgraph_pulled *row,
-		      const char *json, size_t size,
+		      const struct msgraph_row *said,
 		      struct graph_failure *fail_r);
 /* A page is complete. */
 int msgraph_spool_page(const struct msgraph_sync_env *env,
@@ -125,21 +124,22 @@ void msgraph_spool_remove(const struct msgraph_sync_env *env,
 /* A process that was killed between the two may have left one. */
 void msgraph_spool_forget(const struct msgraph_sync_env *env);
 
-/* The row as a message, or NULL. Free with graph_message_free(). */
-struct graph_message *
-msgraph_pull_read(const struct msgraph_pull *pull,
-		  const struct msgraph_pulled *row);
+/* What the row says. Returns FALSE if it does not say anything. Data stack. */
+bool msgraph_pull_read(const struct msgraph_pull *pull,
+		       const struct msgraph_pulled *row,
+		       struct msgraph_row *said_r);
 
 /* After the pull was applied: what was to be tried again and is here now, or
    gone, is not tried any more. */
 void msgraph_pull_settle(const struct msgraph_sync_env *env,
 			 const struct msgraph_pull *pull);
 
-/* The message as it was read singly because its row said too little, or
-   NULL. */
-const struct graph_message *
-msgraph_pull_asked(const struct msgraph_pull *pull,
-		   const struct msgraph_pulled *row);
+/* The same of the message as it was read singly because its row said too
+   little. */
+bool msgraph_pull_asked(const struct msgraph_sync_env *env,
+			const struct msgraph_pull *pull,
+			const struct msgraph_pulled *row,
+			struct msgraph_row *said_r);
 
 /* msgraph-sync-adopt.c: messages that have another id now, after a complete
    listing. */
@@ -152,7 +152,7 @@ msgraph_adopt_init(const struct msgraph_sync_env *env,
 /* Sequence of the record that is this message under an old id, or 0. Each is
    given away once. */
 uint32_t msgraph_adopt_take(struct msgraph_adopt *adopt,
-			    const struct graph_message *msg);
+			    const struct msgraph_row *said);
 /* It has been given away. */
 bool msgraph_adopt_is_taken(struct msgraph_adopt *adopt, uint32_t seq);
 void msgraph_adopt_deinit(struct msgraph_adopt **adopt);

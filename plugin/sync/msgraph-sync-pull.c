@@ -25,6 +25,7 @@ static struct msgraph_pull *pull_create(void)
 
 	pull->pool = pool;
 	pull->spool_fd = -1;
+	pull->spooled = buffer_create_dynamic(default_pool, 2048);
 	i_array_init(&pull->rows, 64);
 	hash_table_create(&pull->by_id, default_pool, 0, str_hash, strcmp);
 	return pull;
@@ -47,6 +48,7 @@ void msgraph_pull_free(struct msgraph_pull **_pull)
 	graph_batch_deinit(&pull->asked);
 	pull_forget_ids(pull);
 	array_free(&pull->rows);
+	buffer_free(&pull->spooled);
 	pool_unref(&pull->pool);
 }
 
@@ -67,69 +69,57 @@ pull_row(struct msgraph_pull *pull, const char *id)
 	return row;
 }
 
-/* The projection that was asked for, not just what changed. Whether extended
-   properties came along is another matter (pull->has_properties). */
-static bool row_is_whole(const struct graph_message *msg)
-{
-	return msg->has_envelope && msg->received != GRAPH_TIME_UNKNOWN &&
-		msg->is_read >= 0;
-}
-
-/* Returns the row that the message's text belongs to, NULL = it is not
-   needed. */
+/* Returns the row that what is said belongs to, NULL = it is not needed. */
 static struct msgraph_pulled *
-pull_take(const struct msgraph_sync_env *env, struct msgraph_pull *pull,
-	  const struct graph_message *msg)
+pull_take(struct msgraph_pull *pull, const struct msgraph_row *said)
 {
-	struct msgraph_pulled *row = pull_row(pull, msg->id);
+	struct msgraph_pulled *row = pull_row(pull, said->id);
 
-	if (msg->removed) {
+	if (said->removed) {
 		row->removed = TRUE;
 		return NULL;
 	}
-	if (msg->parent_id != NULL && *msg->parent_id != '\0' &&
-	    strcmp(msg->parent_id, env->folder_id) != 0 &&
-	    !pull->full) {
+	if (said->elsewhere && !pull->full) {
 		/* on its way to another folder */
 		row->present = row->removed = TRUE;
 	}
-	if (msg->has_properties)
+	if (said->has_properties)
 		pull->has_properties = TRUE;
-	if (row->present && row->size > 0 &&
-	    (row->partial || !row_is_whole(msg))) {
+	if (row->present && row->size > 0 && (row->partial || !said->whole)) {
 		/* neither the first nor the second alone is the truth */
 		row->mixed = TRUE;
 		if (!row->partial)
 			return NULL;
 	}
 	row->present = TRUE;
-	row->partial = !row_is_whole(msg);
-	row->content = msg->has_envelope || msg->preview != NULL;
-	if (msg->received != GRAPH_TIME_UNKNOWN)
-		row->received = msg->received;
+	row->partial = !said->whole;
+	row->content = said->content;
+	if (said->received != GRAPH_TIME_UNKNOWN)
+		row->received = said->received;
 	return row;
 }
 
 static int
 pull_add(const struct msgraph_sync_env *env, struct msgraph_pull *pull,
-	 const struct graph_message *msg, const char *json, size_t size,
-	 struct graph_failure *fail_r)
+	 const struct graph_message *msg, struct graph_failure *fail_r)
 {
-	struct msgraph_pulled *row = pull_take(env, pull, msg), unused;
+	struct msgraph_pulled *row, unused;
+	struct msgraph_row said;
 
+	msgraph_row_init(&said, msg, env->folder_id);
+	row = pull_take(pull, &said);
 	/* a listing that goes on later has to meet it again */
 	if (row == NULL && pull->listing)
 		row = &unused;
 	return row == NULL ? 0 :
-		msgraph_spool_add(env, pull, row, json, size, fail_r);
+		msgraph_spool_add(env, pull, row, &said, fail_r);
 }
 
-void msgraph_pull_replay(const struct msgraph_sync_env *env,
-			 struct msgraph_pull *pull,
-			 const struct graph_message *msg, off_t offset,
+void msgraph_pull_replay(struct msgraph_pull *pull,
+			 const struct msgraph_row *said, off_t offset,
 			 size_t size)
 {
-	struct msgraph_pulled *row = pull_take(env, pull, msg);
+	struct msgraph_pulled *row = pull_take(pull, said);
 
 	if (row != NULL) {
 		row->offset = offset;
@@ -138,28 +128,38 @@ void msgraph_pull_replay(const struct msgraph_sync_env *env,
 }
 
 static int
+pull_page(const struct msgraph_sync_env *env, struct graph_delta *delta,
+	  struct msgraph_pull *pull, struct graph_failure *fail_r)
+{
+	const struct graph_message *msg;
+	const char *link;
+	int ret = 0;
+	bool last;
+
+	while (ret == 0 &&
+	       (msg = graph_delta_next_row(delta)) != NULL) T_BEGIN {
+		ret = pull_add(env, pull, msg, fail_r);
+	} T_END;
+	if (ret < 0)
+		return -1;
+	if (graph_delta_unusable_count(delta) > 0)
+		pull->unnamed = TRUE;
+	link = graph_delta_link(delta, &last);
+	return msgraph_spool_page(env, pull, link, last, fail_r);
+}
+
+static int
 pull_pages(const struct msgraph_sync_env *env, struct graph_delta *delta,
 	   struct msgraph_pull *pull, struct graph_failure *fail_r)
 {
 	time_t told = time(NULL);
-	unsigned int i;
-	const char *json;
-	size_t size;
 	bool last;
 	int ret;
 
 	while ((ret = graph_delta_next_page(delta, fail_r)) > 0) {
-		for (i = 0; i < graph_delta_row_count(delta); i++) {
-			json = graph_delta_row_json(delta, i, &size);
-			if (pull_add(env, pull, graph_delta_row(delta, i),
-				     json, size, fail_r) < 0)
-				return -1;
-		}
-		if (graph_delta_unusable_count(delta) > 0)
-			pull->unnamed = TRUE;
-		json = graph_delta_link(delta, &last);
-		if (msgraph_spool_page(env, pull, json, last, fail_r) < 0)
+		if (pull_page(env, delta, pull, fail_r) < 0)
 			return -1;
+		(void)graph_delta_link(delta, &last);
 		if (!last && env->progress != NULL && time(NULL) > told) {
 			told = time(NULL);
 			env->progress(env->context, array_count(&pull->rows));
@@ -375,37 +375,37 @@ pull_complete(const struct msgraph_sync_env *env, struct mail_index_view *view,
 	return ret;
 }
 
-struct graph_message *
-msgraph_pull_read(const struct msgraph_pull *pull,
-		  const struct msgraph_pulled *row)
+bool msgraph_pull_read(const struct msgraph_pull *pull,
+		       const struct msgraph_pulled *row,
+		       struct msgraph_row *said_r)
 {
-	struct graph_message *msg = NULL;
-	const char *error;
+	void *data;
 
 	if (row->size == 0 || pull->spool_fd == -1)
-		return NULL;
-	T_BEGIN {
-		/* not from the heap, which so large a block would have
-		   consolidated each time */
-		char *json = t_malloc_no0(row->size);
-
-		if (pread(pull->spool_fd, json, row->size, row->offset) ==
-		    (ssize_t)row->size)
-			msg = graph_message_parse(json, row->size, &error);
-	} T_END;
-	return msg;
+		return FALSE;
+	data = t_malloc_no0(row->size);
+	return pread(pull->spool_fd, data, row->size, row->offset) ==
+		(ssize_t)row->size &&
+		msgraph_row_unpack(data, row->size, said_r);
 }
 
-const struct graph_message *
-msgraph_pull_asked(const struct msgraph_pull *pull,
-		   const struct msgraph_pulled *row)
+bool msgraph_pull_asked(const struct msgraph_sync_env *env,
+			const struct msgraph_pull *pull,
+			const struct msgraph_pulled *row,
+			struct msgraph_row *said_r)
 {
+	const struct graph_message *msg;
 	unsigned int n;
 
 	if (pull->asked == NULL)
-		return NULL;
+		return FALSE;
 	n = pull->asked_rows[array_ptr_to_idx(&pull->rows, row)];
-	return n == 0 ? NULL : graph_batch_result(pull->asked, n - 1)->message;
+	msg = n == 0 ? NULL :
+		graph_batch_result(pull->asked, n - 1)->message;
+	if (msg == NULL)
+		return FALSE;
+	msgraph_row_init(said_r, msg, env->folder_id);
+	return TRUE;
 }
 
 /* Returns -1 with TOKEN_GONE when the interrupted listing that this goes on with
