@@ -109,6 +109,15 @@ void msgraph_row_pack(const struct msgraph_row *row, buffer_t *dest)
 	buffer_write(dest, start, &packed, sizeof(packed));
 }
 
+const char *msgraph_row_packed_id(const void *data, size_t size)
+{
+	const char *id = CONST_PTR_OFFSET(data, sizeof(struct row_packed));
+
+	return size > sizeof(struct row_packed) &&
+		memchr(id, '\0', size - sizeof(struct row_packed)) != NULL ?
+		id : NULL;
+}
+
 /* The next string of a text that ends with a NUL; NULL = there is none. */
 static const char *next_string(const char **pos, const char *end)
 {

@@ -32,6 +32,8 @@ void msgraph_row_init(struct msgraph_row *row_r,
 		      const struct graph_message *msg, const char *folder_id);
 /* Append it. What is packed can be read by the same version only. */
 void msgraph_row_pack(const struct msgraph_row *row, buffer_t *dest);
+/* The id of what begins so, or NULL if it is longer. */
+const char *msgraph_row_packed_id(const void *data, size_t size);
 /* Returns FALSE if it makes no sense. */
 bool msgraph_row_unpack(const void *data, size_t size,
 			struct msgraph_row *row_r);

@@ -36,7 +36,7 @@ adopt_is_orphan(const struct msgraph_sync_env *env,
 	if ((rec.flags & MSGRAPH_REC_MOVED) != 0)
 		return FALSE;
 	return ret == 0 ||
-		(ret > 0 && hash_table_lookup(pull->by_id, id) == NULL);
+		(ret > 0 && msgraph_pull_find(pull, id) == NULL);
 }
 
 static void adopt_add(struct msgraph_adopt *adopt, const char *identity,

@@ -5,7 +5,6 @@
 #include "lib.h"
 #include "array.h"
 #include "bsearch-insert-pos.h"
-#include "hash.h"
 #include "ioloop.h"
 #include "mail-index.h"
 #include "dovecot-compat.h"
@@ -238,12 +237,11 @@ static int apply_append(struct apply *apply, const struct msgraph_row *said)
 	return 0;
 }
 
-static int row_cmp(const struct msgraph_pulled *const *a,
-		   const struct msgraph_pulled *const *b)
+static int apply_fail_read(struct apply *apply)
 {
-	if ((*a)->received != (*b)->received)
-		return (*a)->received < (*b)->received ? -1 : 1;
-	return strcmp((*a)->id, (*b)->id);
+	*apply->error_r = t_strdup_printf("the list of changes in %s cannot "
+					  "be read back: %m", apply->env->dir);
+	return -1;
 }
 
 /* Sequence of the live record with this id, 0 if there is none. One that we
@@ -263,13 +261,18 @@ static uint32_t apply_find(struct apply *apply, const char *id)
 	return seq;
 }
 
-/* What a row says, or what was said when its message was asked for singly. */
-static bool apply_open_row(struct apply *apply,
-			   const struct msgraph_pulled *row,
-			   struct msgraph_row *said_r, bool *asked_r)
+/* What a row says, or what was said when its message was asked for singly.
+   Returns 1, 0 if nothing is said, -1. */
+static int apply_open_row(struct apply *apply, const struct msgraph_pulled *row,
+			  struct msgraph_row *said_r, bool *asked_r)
 {
+	int ret;
+
 	*asked_r = msgraph_pull_asked(apply->env, apply->pull, row, said_r);
-	return *asked_r || msgraph_pull_read(apply->pull, row, said_r);
+	if (*asked_r)
+		return 1;
+	ret = msgraph_pull_read(apply->pull, row, said_r);
+	return ret < 0 ? apply_fail_read(apply) : ret;
 }
 
 /* Others may edit a draft under its id; but what was shown under a UID stays.
@@ -299,26 +302,28 @@ static bool apply_is_edited(struct apply *apply, uint32_t seq,
 		 rec.size_estimate - size) > EDITED_SIZE_MIN;
 }
 
-/* Returns FALSE if the message is to get a new UID. */
-static bool apply_known(struct apply *apply, const struct msgraph_pulled *row,
-			uint32_t seq)
+/* Returns 1, 0 if the message is to get a new UID, -1. */
+static int apply_known(struct apply *apply, const struct msgraph_pulled *row,
+		       uint32_t seq)
 {
 	struct msgraph_row said;
 	bool asked;
+	int ret;
 
-	if (!apply_open_row(apply, row, &said, &asked))
-		return TRUE;
+	ret = apply_open_row(apply, row, &said, &asked);
+	if (ret <= 0)
+		return ret < 0 ? -1 : 1;
 	if (apply_is_edited(apply, seq, &said)) {
-		apply_differs(apply, MSGRAPH_DIFFERS_CONTENT, seq, row->id);
-		apply_expunge(apply, seq, row->id);
+		apply_differs(apply, MSGRAPH_DIFFERS_CONTENT, seq, said.id);
+		apply_expunge(apply, seq, said.id);
 		if (apply->env->edited != NULL && !apply->pull->verify)
-			apply->env->edited(apply->env->context, row->id);
-		return FALSE;
+			apply->env->edited(apply->env->context, said.id);
+		return 0;
 	}
 	apply_flags(apply, seq, &said);
 	if (apply->pull->full)
 		msgraph_cache_restore(apply->cache, seq, &said);
-	return TRUE;
+	return 1;
 }
 
 /* After a complete listing a message may be known under an id that it no longer
@@ -358,10 +363,10 @@ static int apply_fresh(struct apply *apply, const struct msgraph_pulled *row)
 	bool asked;
 	int ret;
 
+	ret = apply_open_row(apply, row, &said, &asked);
 	/* one that was only named cannot be shown */
-	if (!apply_open_row(apply, row, &said, &asked) ||
-	    (!asked && row->partial))
-		return 0;
+	if (ret <= 0 || (!asked && row->partial))
+		return ret < 0 ? -1 : 0;
 	ret = apply_adopt(apply, &said);
 	if (ret == 0) {
 		apply_differs(apply, MSGRAPH_DIFFERS_MISSING, 0, said.id);
@@ -370,29 +375,56 @@ static int apply_fresh(struct apply *apply, const struct msgraph_pulled *row)
 	return ret < 0 ? -1 : 0;
 }
 
-static int apply_rows(struct apply *apply)
+/* Returns 1 if the message is to be appended. */
+static int apply_old_row(struct apply *apply, const struct msgraph_pulled *row)
 {
-	ARRAY(const struct msgraph_pulled *) fresh;
-	const struct msgraph_pulled *row, *const *p;
+	const char *id = msgraph_pull_id(apply->pull, row);
 	uint32_t seq;
+	int ret;
+
+	if (id == NULL)
+		return apply_fail_read(apply);
+	seq = apply_find(apply, id);
+	if (row->removed) {
+		if (seq != 0) {
+			apply_differs(apply, MSGRAPH_DIFFERS_GONE, seq, id);
+			apply_expunge(apply, seq, id);
+		}
+		return 0;
+	}
+	if (seq == 0)
+		return 1;
+	ret = apply_known(apply, row, seq);
+	return ret < 0 ? -1 : ret == 0 ? 1 : 0;
+}
+
+static int apply_old_rows(struct apply *apply,
+			  ARRAY_TYPE(msgraph_pulled_ptr) *fresh)
+{
+	const struct msgraph_pulled *row;
 	int ret = 0;
 
-	i_array_init(&fresh, 64);
-	array_foreach(&apply->pull->rows, row) T_BEGIN {
-		seq = apply_find(apply, row->id);
-		if (row->removed) {
-			if (seq != 0) {
-				apply_differs(apply, MSGRAPH_DIFFERS_GONE,
-					      seq, row->id);
-				apply_expunge(apply, seq, row->id);
-			}
-		} else if (seq == 0 || !apply_known(apply, row, seq)) {
-			array_push_back(&fresh, &row);
-		}
-	} T_END;
-	array_sort(&fresh, row_cmp);
-	array_foreach(&fresh, p) {
-		if (ret == 0) T_BEGIN {
+	array_foreach(&apply->pull->rows, row) {
+		T_BEGIN {
+			ret = apply_old_row(apply, row);
+		} T_END_PASS_STR_IF(ret < 0, apply->error_r);
+		if (ret < 0)
+			return -1;
+		if (ret > 0)
+			array_push_back(fresh, &row);
+	}
+	return msgraph_order_rows(apply->pull, fresh) < 0 ?
+		apply_fail_read(apply) : 0;
+}
+
+static int apply_fresh_rows(struct apply *apply,
+			    const ARRAY_TYPE(msgraph_pulled_ptr) *fresh)
+{
+	const struct msgraph_pulled *const *p;
+	int ret = 0;
+
+	array_foreach(fresh, p) {
+		T_BEGIN {
 			ret = apply_fresh(apply, *p);
 		} T_END_PASS_STR_IF(ret < 0, apply->error_r);
 		if (ret == 0 && apply->slice >= APPLY_SLICE_MAX &&
@@ -401,7 +433,21 @@ static int apply_rows(struct apply *apply)
 			if (ret == 0)
 				apply_begin(apply);
 		}
+		if (ret < 0)
+			return -1;
 	}
+	return 0;
+}
+
+static int apply_rows(struct apply *apply)
+{
+	ARRAY_TYPE(msgraph_pulled_ptr) fresh;
+	int ret;
+
+	i_array_init(&fresh, 64);
+	ret = apply_old_rows(apply, &fresh);
+	if (ret == 0)
+		ret = apply_fresh_rows(apply, &fresh);
 	array_free(&fresh);
 	return ret;
 }
@@ -421,7 +467,7 @@ static bool apply_is_unnamed(struct apply *apply, uint32_t seq,
 		*id_r = NULL;
 	return ret == 0 ||
 		(ret > 0 &&
-		 hash_table_lookup(apply->pull->by_id, *id_r) == NULL);
+		 msgraph_pull_find(apply->pull, *id_r) == NULL);
 }
 
 /* After a complete listing: what it did not name is gone, except what has been

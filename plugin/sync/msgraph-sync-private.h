@@ -4,6 +4,7 @@
 /* What the steps of a sync hand to each other. */
 
 #include "msgraph-row.h"
+#include "msgraph-slots.h"
 #include "msgraph-sync.h"
 
 struct graph_batch;
@@ -13,25 +14,27 @@ struct graph_batch;
 #define MSGRAPH_MSECS_PER_MESSAGE 200U
 #define MSGRAPH_LONG_MAX_MSECS (30U * 60 * 1000)
 
-/* One message of a pull. The row itself is in the spool file. */
+/* One message of a pull. Its id and what is said of it are in the spool. */
 struct msgraph_pulled {
-	const char *id;
 	int64_t received;
-	off_t offset;			/* of what it says in the spool */
-	uint32_t size;			/* 0 = gone from the folder */
-	bool partial;			/* the row does not say everything */
-	bool content;			/* a partial row, not only of flags */
-	bool mixed;			/* several rows, some of them partial */
-	bool present, removed;		/* both: the service must be asked */
+	off_t offset;			/* of its record in the spool */
+	uint32_t size;
+	bool said:1;			/* the record says more than the id */
+	bool partial:1;			/* the row does not say everything */
+	bool content:1;			/* a partial row, not only of flags */
+	bool mixed:1;			/* several rows, some of them partial */
+	bool present:1, removed:1;	/* both: the service must be asked */
 };
 ARRAY_DEFINE_TYPE(msgraph_pulled, struct msgraph_pulled);
+ARRAY_DEFINE_TYPE(msgraph_pulled_ptr, const struct msgraph_pulled *);
 
 struct msgraph_pull {
 	pool_t pool;
 	ARRAY_TYPE(msgraph_pulled) rows;
 	/* id -> index + 1; when the pull has run, only if it sweeps or
 	   something is in quarantine */
-	HASH_TABLE(char *, void *) by_id;
+	struct msgraph_slots by_id;
+	bool have_by_id;
 	int spool_fd;
 	off_t spool_size;
 	buffer_t *spooled;		/* the record that is being made */
@@ -51,8 +54,8 @@ struct msgraph_pull {
 	uint32_t generation;
 	/* the index's next UID then: what came later is not in a listing */
 	uint32_t next_uid;
-	/* messages that were read singly, and for each row its number there
-	   + 1, or 0 */
+	/* NULL, or messages that were read singly, and for each row its number
+	   there + 1, or 0 */
 	struct graph_batch *asked;
 	unsigned int *asked_rows;
 };
@@ -95,13 +98,18 @@ struct msgraph_pull *
 msgraph_pull_run(const struct msgraph_sync_env *env,
 		 const struct msgraph_pull_start *start,
 		 struct graph_failure *fail_r);
-/* A row that the spool has already. */
+/* A row that the spool has already, there. */
 void msgraph_pull_replay(struct msgraph_pull *pull,
 			 const struct msgraph_row *said, off_t offset,
-			 size_t size);
+			 uint32_t size);
 void msgraph_pull_free(struct msgraph_pull **pull);
 /* What it does not name is gone, of the UIDs below next_uid. */
 bool msgraph_pull_sweeps(const struct msgraph_pull *pull);
+/* After the pull was applied: what was to be tried again and is here now, or
+   gone, is not tried any more. */
+void msgraph_pull_settle(const struct msgraph_sync_env *env,
+			 const struct msgraph_pull *pull);
+
 /* msgraph-sync-spool.c */
 /* For a complete listing, before its first row. Returns 1 when one that was
    interrupted has been taken over: then pull->link is what to go on with,
@@ -110,9 +118,9 @@ int msgraph_spool_begin(const struct msgraph_sync_env *env,
 			struct msgraph_pull *pull, bool anew,
 			struct graph_failure *fail_r);
 int msgraph_spool_add(const struct msgraph_sync_env *env,
-		      struct msgraph_pull *pull, struct msgraph_pulled *row,
-		      const struct msgraph_row *said,
-		      struct graph_failure *fail_r);
+		      struct msgraph_pull *pull,
+		      const struct msgraph_row *said, off_t *offset_r,
+		      uint32_t *size_r, struct graph_failure *fail_r);
 /* A page is complete. */
 int msgraph_spool_page(const struct msgraph_sync_env *env,
 		       struct msgraph_pull *pull, const char *link, bool last,
@@ -120,26 +128,32 @@ int msgraph_spool_page(const struct msgraph_sync_env *env,
 /* The listing is in the index, or of no use. */
 void msgraph_spool_remove(const struct msgraph_sync_env *env,
 			  struct msgraph_pull *pull);
-
 /* A process that was killed between the two may have left one. */
 void msgraph_spool_forget(const struct msgraph_sync_env *env);
 
-/* What the row says. Returns FALSE if it does not say anything. Data stack. */
-bool msgraph_pull_read(const struct msgraph_pull *pull,
-		       const struct msgraph_pulled *row,
-		       struct msgraph_row *said_r);
-
-/* After the pull was applied: what was to be tried again and is here now, or
-   gone, is not tried any more. */
-void msgraph_pull_settle(const struct msgraph_sync_env *env,
-			 const struct msgraph_pull *pull);
-
+/* msgraph-sync-rows.c */
+/* Data stack. NULL with errno set if the spool cannot be read. */
+const char *msgraph_pull_id(const struct msgraph_pull *pull,
+			    const struct msgraph_pulled *row);
+/* Its row, or NULL; only if have_by_id. */
+struct msgraph_pulled *msgraph_pull_find(const struct msgraph_pull *pull,
+					 const char *id);
+/* What is said of it. Returns 1, 0 if nothing is, -1 with errno set if the spool
+   cannot be read. Data stack. */
+int msgraph_pull_read(const struct msgraph_pull *pull,
+		      const struct msgraph_pulled *row,
+		      struct msgraph_row *said_r);
 /* The same of the message as it was read singly because its row said too
    little. */
 bool msgraph_pull_asked(const struct msgraph_sync_env *env,
 			const struct msgraph_pull *pull,
 			const struct msgraph_pulled *row,
 			struct msgraph_row *said_r);
+
+/* msgraph-sync-order.c: sort. Returns -1 with errno set if the spool cannot be
+   read. */
+int msgraph_order_rows(const struct msgraph_pull *pull,
+		       ARRAY_TYPE(msgraph_pulled_ptr) *array);
 
 /* msgraph-sync-adopt.c: messages that have another id now, after a complete
    listing. */

@@ -72,9 +72,9 @@ static int spool_open_temp(const struct msgraph_sync_env *env,
 }
 
 int msgraph_spool_add(const struct msgraph_sync_env *env,
-		      struct msgraph_pull *pull, struct msgraph_pulled *row,
-		      const struct msgraph_row *said,
-		      struct graph_failure *fail_r)
+		      struct msgraph_pull *pull,
+		      const struct msgraph_row *said, off_t *offset_r,
+		      uint32_t *size_r, struct graph_failure *fail_r)
 {
 	struct spool_record record = { .type = SPOOL_ROW };
 	buffer_t *buf = pull->spooled;
@@ -88,8 +88,8 @@ int msgraph_spool_add(const struct msgraph_sync_env *env,
 	buffer_write(buf, 0, &record, sizeof(record));
 	if (write_full(pull->spool_fd, buf->data, buf->used) < 0)
 		return spool_fail(env, "write", fail_r);
-	row->offset = pull->spool_size + sizeof(record);
-	row->size = record.size;
+	*offset_r = pull->spool_size + sizeof(record);
+	*size_r = record.size;
 	pull->spool_size += buf->used;
 	return 0;
 }
