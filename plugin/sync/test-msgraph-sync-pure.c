@@ -12,6 +12,7 @@
 #include "msgraph-quarantine.h"
 #include "msgraph-idmap.h"
 #include "msgraph-row.h"
+#include "msgraph-slots.h"
 #include "graph-message.h"
 
 #include <sys/stat.h>
@@ -234,6 +235,40 @@ static void test_row_packed(void)
 	test_assert_strcmp(t_strarray_join(row.state.keywords, ","),
 			   "one_two,three");
 	test_assert(row.size_estimate == msgraph_cache_size_estimate(5000));
+	test_end();
+}
+
+static unsigned int slots_count(const struct msgraph_slots *slots, uint32_t sum)
+{
+	unsigned int pos = 0, count = 0;
+	uint32_t n;
+
+	while ((n = msgraph_slots_next(slots, sum, &pos)) != 0) {
+		test_assert(n % 1000 == sum % 1000);
+		count++;
+	}
+	return count;
+}
+
+static void test_slots(void)
+{
+	struct msgraph_slots slots;
+	uint32_t sum, n;
+
+	test_begin("numbers by checksums");
+	i_zero(&slots);
+	test_assert(slots_count(&slots, 0) == 0);
+	/* each sum three times; many have the same lower bits */
+	for (n = 1; n <= 3000; n++)
+		msgraph_slots_add(&slots, (n % 1000) * 4096 * 1000 +
+				  n % 1000, n);
+	for (sum = 0; sum < 1000; sum++)
+		test_assert_idx(slots_count(&slots, sum * 4096 * 1000 + sum) ==
+				3, sum);
+	test_assert(slots_count(&slots, 1) == 0);
+	test_assert(slots.used == 3000 && slots.count >= 6000);
+	msgraph_slots_clear(&slots);
+	test_assert(slots_count(&slots, 0) == 0);
 	test_end();
 }
 
@@ -476,6 +511,7 @@ int main(void)
 		test_patch,
 		test_row_flags,
 		test_row_packed,
+		test_slots,
 		test_size_estimate,
 		test_idmap,
 		test_quarantine,
