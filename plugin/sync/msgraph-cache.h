@@ -11,6 +11,7 @@ struct mail_index_view;
 struct mail_index_transaction;
 struct graph_message;
 struct msgraph_cache;
+struct msgraph_row;
 
 /* Register the fields, decision "yes": they are the only copy short of a
    download. */
@@ -20,20 +21,24 @@ struct msgraph_cache *msgraph_cache_init(struct mail_index *index);
 void msgraph_cache_begin(struct msgraph_cache *cache,
 			 struct mail_index_transaction *trans);
 void msgraph_cache_add(struct msgraph_cache *cache, uint32_t seq,
-		       const struct graph_message *msg);
+		       const struct msgraph_row *row);
 /* The same where the cache has lost the message; what it has stays. */
 void msgraph_cache_restore(struct msgraph_cache *cache, uint32_t seq,
-			   const struct graph_message *msg);
+			   const struct msgraph_row *row);
 /* When the message came into the folder, as far as we have seen. */
 void msgraph_cache_set_saved(struct msgraph_cache *cache, uint32_t seq,
 			     uint32_t date);
 /* What tells a message without its id: Message-ID and date of arrival. Returns
    NULL if the cache does not have both. Data stack. */
 const char *msgraph_cache_identity(struct msgraph_cache *cache, uint32_t seq);
-/* PURE: the same of a row. */
-const char *msgraph_cache_row_identity(const struct graph_message *msg);
 void msgraph_cache_end(struct msgraph_cache *cache);
 void msgraph_cache_deinit(struct msgraph_cache **cache);
+
+/* PURE (msgraph-cache-make.c): the values of all fields, for
+   msgraph_cache_add(). */
+void msgraph_cache_make(const struct graph_message *msg, buffer_t *dest);
+/* PURE: as msgraph_cache_identity(). */
+const char *msgraph_cache_row_identity(const struct graph_message *msg);
 
 /* PURE: a number for what a draft says, so that an edit by others is noticed;
    flags do not count. 0 if the row is of no draft or does not tell. */

@@ -11,6 +11,7 @@
 #include "str.h"
 #include "mail-index.h"
 #include "msgraph-idmap.h"
+#include "msgraph-slots.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -37,21 +38,14 @@ struct msgraph_hdr {
 	/* link follows */
 };
 
-struct idmap_slot {
-	uint32_t crc;
-	uint32_t uid;		/* 0 = free */
-};
-
 struct msgraph_idmap {
 	struct mail_index *index;
 	char *dir;
 	uint32_t ext_id;
 
-	/* all records with UID <= scanned_uid, by the checksum of their id;
-	   the id itself is looked up in the record. Open addressing; count is
-	   at most half of the size, a power of two. */
-	struct idmap_slot *slots;
-	unsigned int slot_count, slots_used;
+	/* UIDs of all records up to scanned_uid, by the checksum of their id;
+	   the id itself is looked up in the record */
+	struct msgraph_slots slots;
 	uint32_t scanned_uid;
 	uint32_t uid_validity, id_changes;
 
@@ -75,8 +69,7 @@ struct msgraph_idmap *msgraph_idmap_init(struct mail_index *index,
 
 static void idmap_forget(struct msgraph_idmap *idmap)
 {
-	i_free(idmap->slots);
-	idmap->slot_count = idmap->slots_used = 0;
+	msgraph_slots_clear(&idmap->slots);
 	idmap->scanned_uid = 0;
 }
 
@@ -299,37 +292,6 @@ idmap_get_hdr(struct msgraph_idmap *idmap, struct mail_index_view *view,
  * From id to UID
  */
 
-static void idmap_add_slot(struct msgraph_idmap *idmap, uint32_t crc,
-			   uint32_t uid)
-{
-	unsigned int i = crc & (idmap->slot_count - 1);
-
-	while (idmap->slots[i].uid != 0)
-		i = (i + 1) & (idmap->slot_count - 1);
-	idmap->slots[i].crc = crc;
-	idmap->slots[i].uid = uid;
-	idmap->slots_used++;
-}
-
-/* Room for so many more. */
-static void idmap_grow(struct msgraph_idmap *idmap, unsigned int more)
-{
-	struct idmap_slot *old = idmap->slots;
-	unsigned int i, old_count = idmap->slot_count;
-
-	if ((idmap->slots_used + more) * 2 <= old_count)
-		return;
-	idmap->slot_count = nearest_power(I_MAX(idmap->slots_used + more, 32) *
-					  2);
-	idmap->slots = i_new(struct idmap_slot, idmap->slot_count);
-	idmap->slots_used = 0;
-	for (i = 0; i < old_count; i++) {
-		if (old[i].uid != 0)
-			idmap_add_slot(idmap, old[i].crc, old[i].uid);
-	}
-	i_free(old);
-}
-
 static void idmap_scan(struct msgraph_idmap *idmap,
 		       struct mail_index_view *view)
 {
@@ -350,14 +312,15 @@ static void idmap_scan(struct msgraph_idmap *idmap,
 	if (!mail_index_lookup_seq_range(view, idmap->scanned_uid + 1,
 					 (uint32_t)-1, &seq, &seq2))
 		return;
-	idmap_grow(idmap, seq2 - seq + 1);
+	msgraph_slots_reserve(&idmap->slots, seq2 - seq + 1);
 	for (; seq <= seq2; seq++) {
 		mail_index_lookup_uid(view, seq, &uid);
 		if (idmap_get_rec(idmap, view, seq, &rec) &&
 		    rec.form != ID_FORM_NONE &&
 		    rec.length <= sizeof(rec.data)) {
-			idmap_add_slot(idmap, crc32_data(rec.data, rec.length),
-				       uid);
+			msgraph_slots_add(&idmap->slots,
+					  crc32_data(rec.data, rec.length),
+					  uid);
 		}
 		idmap->scanned_uid = uid;
 	}
@@ -378,29 +341,21 @@ static bool idmap_match(struct msgraph_idmap *idmap,
 uint32_t msgraph_idmap_find(struct msgraph_idmap *idmap,
 			    struct mail_index_view *view, const char *id)
 {
-	const struct idmap_slot *slot;
 	struct msgraph_rec wanted;
-	uint32_t crc, seq, best = 0;
-	unsigned int i;
+	uint32_t sum, uid, seq, best = 0;
+	unsigned int pos = 0;
 
 	idmap_scan(idmap, view);
-	if (idmap->slot_count == 0)
-		return 0;
 	i_zero(&wanted);
 	T_BEGIN {
 		id_encode(id, &wanted);
 	} T_END;
-	crc = crc32_data(wanted.data, wanted.length);
-	for (i = crc & (idmap->slot_count - 1);; ) {
-		slot = &idmap->slots[i];
-		if (slot->uid == 0)
-			break;
+	sum = crc32_data(wanted.data, wanted.length);
+	while ((uid = msgraph_slots_next(&idmap->slots, sum, &pos)) != 0) {
 		/* of two records of one id the newer one counts */
-		if (slot->crc == crc &&
-		    idmap_match(idmap, view, slot->uid, &wanted, &seq) &&
+		if (idmap_match(idmap, view, uid, &wanted, &seq) &&
 		    seq > best)
 			best = seq;
-		i = (i + 1) & (idmap->slot_count - 1);
 	}
 	return best;
 }

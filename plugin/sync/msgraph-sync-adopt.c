@@ -36,7 +36,7 @@ adopt_is_orphan(const struct msgraph_sync_env *env,
 	if ((rec.flags & MSGRAPH_REC_MOVED) != 0)
 		return FALSE;
 	return ret == 0 ||
-		(ret > 0 && hash_table_lookup(pull->by_id, id) == NULL);
+		(ret > 0 && msgraph_pull_find(pull, id) == NULL);
 }
 
 static void adopt_add(struct msgraph_adopt *adopt, const char *identity,
@@ -77,15 +77,15 @@ msgraph_adopt_init(const struct msgraph_sync_env *env,
 }
 
 uint32_t msgraph_adopt_take(struct msgraph_adopt *adopt,
-			    const struct graph_message *msg)
+			    const struct msgraph_row *said)
 {
-	const char *identity = msgraph_cache_row_identity(msg);
 	uint32_t seq;
 	char *key;
 	void *value;
 
-	if (identity == NULL ||
-	    !hash_table_lookup_full(adopt->orphans, identity, &key, &value) ||
+	if (said->identity == NULL ||
+	    !hash_table_lookup_full(adopt->orphans, said->identity, &key,
+				    &value) ||
 	    value == NULL)
 		return 0;
 	seq = POINTER_CAST_TO(value, uint32_t);

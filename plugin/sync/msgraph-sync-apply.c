@@ -5,10 +5,8 @@
 #include "lib.h"
 #include "array.h"
 #include "bsearch-insert-pos.h"
-#include "hash.h"
 #include "ioloop.h"
 #include "mail-index.h"
-#include "graph-message.h"
 #include "dovecot-compat.h"
 #include "msgraph-cache.h"
 #include "msgraph-flags.h"
@@ -191,15 +189,14 @@ bool msgraph_apply_state(const struct msgraph_sync_env *env,
 }
 
 static void apply_flags(struct apply *apply, uint32_t seq,
-			const struct graph_message *msg)
+			const struct msgraph_row *said)
 {
 	const struct msgraph_pending *pending;
-	struct msgraph_flag_state state;
+	struct msgraph_flag_state state = said->state;
 	uint32_t uid;
 
 	mail_index_lookup_uid(apply->view, seq, &uid);
 	pending = apply_pending(apply, uid);
-	msgraph_flags_from_row(msg, &state);
 	if (pending != NULL) {
 		/* what the user has just done wins until Graph has it */
 		state.known &= ENUM_NEGATE(pending->changed);
@@ -211,30 +208,27 @@ static void apply_flags(struct apply *apply, uint32_t seq,
 	}
 	if (apply_state(apply, seq, &state)) {
 		apply->result->updated++;
-		apply_differs(apply, MSGRAPH_DIFFERS_FLAGS, seq, msg->id);
+		apply_differs(apply, MSGRAPH_DIFFERS_FLAGS, seq, said->id);
 	}
 }
 
-static int apply_append(struct apply *apply, const struct graph_message *msg)
+static int apply_append(struct apply *apply, const struct msgraph_row *said)
 {
-	struct msgraph_flag_state state;
 	const char *const *keywords;
 	uint32_t seq;
 	bool differ;
 
 	mail_index_append(apply->trans, apply->next_uid++, &seq);
-	if (msgraph_idmap_set(apply->env->idmap, apply->trans, seq, msg->id,
-			      msgraph_cache_size_estimate(msg->size), 0,
-			      msgraph_cache_content(msg),
+	if (msgraph_idmap_set(apply->env->idmap, apply->trans, seq, said->id,
+			      said->size_estimate, 0, said->content_sum,
 			      apply->error_r) < 0)
 		return -1;
-	msgraph_flags_from_row(msg, &state);
 	mail_index_update_flags(apply->trans, seq, MODIFY_REPLACE,
-				state.flags);
-	keywords = apply_keywords(apply, 0, &state, &differ);
+				said->state.flags);
+	keywords = apply_keywords(apply, 0, &said->state, &differ);
 	if (differ)
 		apply_set_keywords(apply, seq, keywords);
-	msgraph_cache_add(apply->cache, seq, msg);
+	msgraph_cache_add(apply->cache, seq, said);
 	/* what the first listing finds was there before us */
 	if (apply->pull->generation > 0)
 		msgraph_cache_set_saved(apply->cache, seq, ioloop_time);
@@ -243,12 +237,11 @@ static int apply_append(struct apply *apply, const struct graph_message *msg)
 	return 0;
 }
 
-static int row_cmp(const struct msgraph_pulled *const *a,
-		   const struct msgraph_pulled *const *b)
+static int apply_fail_read(struct apply *apply)
 {
-	if ((*a)->received != (*b)->received)
-		return (*a)->received < (*b)->received ? -1 : 1;
-	return strcmp((*a)->id, (*b)->id);
+	*apply->error_r = t_strdup_printf("the list of changes in %s cannot "
+					  "be read back: %m", apply->env->dir);
+	return -1;
 }
 
 /* Sequence of the live record with this id, 0 if there is none. One that we
@@ -268,26 +261,27 @@ static uint32_t apply_find(struct apply *apply, const char *id)
 	return seq;
 }
 
-/* The message that a row stands for, or NULL. *own_r is to be freed. */
-static const struct graph_message *
-apply_open_row(struct apply *apply, const struct msgraph_pulled *row,
-	       struct graph_message **own_r)
+/* What a row says, or what was said when its message was asked for singly.
+   Returns 1, 0 if nothing is said, -1. */
+static int apply_open_row(struct apply *apply, const struct msgraph_pulled *row,
+			  struct msgraph_row *said_r, bool *asked_r)
 {
-	const struct graph_message *asked =
-		msgraph_pull_asked(apply->pull, row);
+	int ret;
 
-	*own_r = asked != NULL ? NULL : msgraph_pull_read(apply->pull, row);
-	return asked != NULL ? asked : *own_r;
+	*asked_r = msgraph_pull_asked(apply->env, apply->pull, row, said_r);
+	if (*asked_r)
+		return 1;
+	ret = msgraph_pull_read(apply->pull, row, said_r);
+	return ret < 0 ? apply_fail_read(apply) : ret;
 }
 
 /* Others may edit a draft under its id; but what was shown under a UID stays.
    Attachments and the end of a long text show in the size only, which flags and
    categories change a little. */
 static bool apply_is_edited(struct apply *apply, uint32_t seq,
-			    const struct graph_message *msg)
+			    const struct msgraph_row *said)
 {
-	uint32_t content = msgraph_cache_content(msg);
-	uint32_t size = msgraph_cache_size_estimate(msg->size);
+	uint32_t content = said->content_sum, size = said->size_estimate;
 	struct msgraph_rec rec;
 	const char *id, *error;
 
@@ -308,34 +302,33 @@ static bool apply_is_edited(struct apply *apply, uint32_t seq,
 		 rec.size_estimate - size) > EDITED_SIZE_MIN;
 }
 
-/* Returns FALSE if the message is to get a new UID. */
-static bool apply_known(struct apply *apply, const struct msgraph_pulled *row,
-			uint32_t seq)
+/* Returns 1, 0 if the message is to get a new UID, -1. */
+static int apply_known(struct apply *apply, const struct msgraph_pulled *row,
+		       uint32_t seq)
 {
-	const struct graph_message *msg;
-	struct graph_message *own;
-	bool edited = FALSE;
+	struct msgraph_row said;
+	bool asked;
+	int ret;
 
-	msg = apply_open_row(apply, row, &own);
-	if (msg != NULL)
-		edited = apply_is_edited(apply, seq, msg);
-	if (edited) {
-		apply_differs(apply, MSGRAPH_DIFFERS_CONTENT, seq, row->id);
-		apply_expunge(apply, seq, row->id);
+	ret = apply_open_row(apply, row, &said, &asked);
+	if (ret <= 0)
+		return ret < 0 ? -1 : 1;
+	if (apply_is_edited(apply, seq, &said)) {
+		apply_differs(apply, MSGRAPH_DIFFERS_CONTENT, seq, said.id);
+		apply_expunge(apply, seq, said.id);
 		if (apply->env->edited != NULL && !apply->pull->verify)
-			apply->env->edited(apply->env->context, row->id);
-	} else if (msg != NULL) {
-		apply_flags(apply, seq, msg);
-		if (apply->pull->full)
-			msgraph_cache_restore(apply->cache, seq, msg);
+			apply->env->edited(apply->env->context, said.id);
+		return 0;
 	}
-	graph_message_free(&own);
-	return !edited;
+	apply_flags(apply, seq, &said);
+	if (apply->pull->full)
+		msgraph_cache_restore(apply->cache, seq, &said);
+	return 1;
 }
 
 /* After a complete listing a message may be known under an id that it no longer
    has, as when the mailbox was moved to another place. Returns 1 when it is. */
-static int apply_adopt(struct apply *apply, const struct graph_message *msg)
+static int apply_adopt(struct apply *apply, const struct msgraph_row *said)
 {
 	const struct msgraph_sync_env *env = apply->env;
 	const char *old, *error;
@@ -347,66 +340,91 @@ static int apply_adopt(struct apply *apply, const struct graph_message *msg)
 	if (apply->adopt == NULL)
 		apply->adopt = msgraph_adopt_init(env, apply->view,
 						  apply->cache, apply->pull);
-	seq = msgraph_adopt_take(apply->adopt, msg);
+	seq = msgraph_adopt_take(apply->adopt, said);
 	if (seq == 0)
 		return 0;
-	apply_differs(apply, MSGRAPH_DIFFERS_ID, seq, msg->id);
+	apply_differs(apply, MSGRAPH_DIFFERS_ID, seq, said->id);
 	if (msgraph_idmap_get(env->idmap, apply->view, seq, &old, NULL,
 			      &error) <= 0)
 		old = NULL;
 	if (msgraph_idmap_set_id(env->idmap, apply->view, apply->trans, seq,
-				 msg->id, apply->error_r) < 0)
+				 said->id, apply->error_r) < 0)
 		return -1;
 	apply->id_changes++;
 	if (env->renamed != NULL && !apply->pull->verify)
-		env->renamed(env->context, old, msg->id);
-	apply_flags(apply, seq, msg);
+		env->renamed(env->context, old, said->id);
+	apply_flags(apply, seq, said);
 	return 1;
 }
 
 static int apply_fresh(struct apply *apply, const struct msgraph_pulled *row)
 {
-	const struct graph_message *msg;
-	struct graph_message *own;
-	int ret = 0;
+	struct msgraph_row said;
+	bool asked;
+	int ret;
 
-	msg = apply_open_row(apply, row, &own);
+	ret = apply_open_row(apply, row, &said, &asked);
 	/* one that was only named cannot be shown */
-	if (msg != NULL && (msg != own || !row->partial)) {
-		ret = apply_adopt(apply, msg);
-		if (ret == 0) {
-			apply_differs(apply, MSGRAPH_DIFFERS_MISSING, 0,
-				      msg->id);
-			ret = apply_append(apply, msg);
-		}
+	if (ret <= 0 || (!asked && row->partial))
+		return ret < 0 ? -1 : 0;
+	ret = apply_adopt(apply, &said);
+	if (ret == 0) {
+		apply_differs(apply, MSGRAPH_DIFFERS_MISSING, 0, said.id);
+		ret = apply_append(apply, &said);
 	}
-	graph_message_free(&own);
 	return ret < 0 ? -1 : 0;
 }
 
-static int apply_rows(struct apply *apply)
+/* Returns 1 if the message is to be appended. */
+static int apply_old_row(struct apply *apply, const struct msgraph_pulled *row)
 {
-	ARRAY(const struct msgraph_pulled *) fresh;
-	const struct msgraph_pulled *row, *const *p;
+	const char *id = msgraph_pull_id(apply->pull, row);
 	uint32_t seq;
+	int ret;
+
+	if (id == NULL)
+		return apply_fail_read(apply);
+	seq = apply_find(apply, id);
+	if (row->removed) {
+		if (seq != 0) {
+			apply_differs(apply, MSGRAPH_DIFFERS_GONE, seq, id);
+			apply_expunge(apply, seq, id);
+		}
+		return 0;
+	}
+	if (seq == 0)
+		return 1;
+	ret = apply_known(apply, row, seq);
+	return ret < 0 ? -1 : ret == 0 ? 1 : 0;
+}
+
+static int apply_old_rows(struct apply *apply,
+			  ARRAY_TYPE(msgraph_pulled_ptr) *fresh)
+{
+	const struct msgraph_pulled *row;
 	int ret = 0;
 
-	i_array_init(&fresh, 64);
-	array_foreach(&apply->pull->rows, row) T_BEGIN {
-		seq = apply_find(apply, row->id);
-		if (row->removed) {
-			if (seq != 0) {
-				apply_differs(apply, MSGRAPH_DIFFERS_GONE,
-					      seq, row->id);
-				apply_expunge(apply, seq, row->id);
-			}
-		} else if (seq == 0 || !apply_known(apply, row, seq)) {
-			array_push_back(&fresh, &row);
-		}
-	} T_END;
-	array_sort(&fresh, row_cmp);
-	array_foreach(&fresh, p) {
-		if (ret == 0) T_BEGIN {
+	array_foreach(&apply->pull->rows, row) {
+		T_BEGIN {
+			ret = apply_old_row(apply, row);
+		} T_END_PASS_STR_IF(ret < 0, apply->error_r);
+		if (ret < 0)
+			return -1;
+		if (ret > 0)
+			array_push_back(fresh, &row);
+	}
+	return msgraph_order_rows(apply->pull, fresh) < 0 ?
+		apply_fail_read(apply) : 0;
+}
+
+static int apply_fresh_rows(struct apply *apply,
+			    const ARRAY_TYPE(msgraph_pulled_ptr) *fresh)
+{
+	const struct msgraph_pulled *const *p;
+	int ret = 0;
+
+	array_foreach(fresh, p) {
+		T_BEGIN {
 			ret = apply_fresh(apply, *p);
 		} T_END_PASS_STR_IF(ret < 0, apply->error_r);
 		if (ret == 0 && apply->slice >= APPLY_SLICE_MAX &&
@@ -415,7 +433,21 @@ static int apply_rows(struct apply *apply)
 			if (ret == 0)
 				apply_begin(apply);
 		}
+		if (ret < 0)
+			return -1;
 	}
+	return 0;
+}
+
+static int apply_rows(struct apply *apply)
+{
+	ARRAY_TYPE(msgraph_pulled_ptr) fresh;
+	int ret;
+
+	i_array_init(&fresh, 64);
+	ret = apply_old_rows(apply, &fresh);
+	if (ret == 0)
+		ret = apply_fresh_rows(apply, &fresh);
 	array_free(&fresh);
 	return ret;
 }
@@ -435,7 +467,7 @@ static bool apply_is_unnamed(struct apply *apply, uint32_t seq,
 		*id_r = NULL;
 	return ret == 0 ||
 		(ret > 0 &&
-		 hash_table_lookup(apply->pull->by_id, *id_r) == NULL);
+		 msgraph_pull_find(apply->pull, *id_r) == NULL);
 }
 
 /* After a complete listing: what it did not name is gone, except what has been

@@ -3,38 +3,41 @@
 
 /* What the steps of a sync hand to each other. */
 
-#include "msgraph-flags.h"
+#include "msgraph-row.h"
+#include "msgraph-slots.h"
 #include "msgraph-sync.h"
 
 struct graph_batch;
-struct graph_message;
 
 /* The time of a command grows by so much for each message that it has to ask
    for or to change, up to a limit. */
 #define MSGRAPH_MSECS_PER_MESSAGE 200U
 #define MSGRAPH_LONG_MAX_MSECS (30U * 60 * 1000)
 
-/* One message of a pull. The row itself is in the spool file. */
+/* One message of a pull. Its id and what is said of it are in the spool. */
 struct msgraph_pulled {
-	const char *id;
 	int64_t received;
-	off_t offset;			/* of the row's JSON in the spool */
-	uint32_t size;			/* 0 = gone from the folder */
-	bool partial;			/* the row does not say everything */
-	bool content;			/* a partial row, not only of flags */
-	bool mixed;			/* several rows, some of them partial */
-	bool present, removed;		/* both: the service must be asked */
+	off_t offset;			/* of its record in the spool */
+	uint32_t size;
+	bool said:1;			/* the record says more than the id */
+	bool partial:1;			/* the row does not say everything */
+	bool content:1;			/* a partial row, not only of flags */
+	bool mixed:1;			/* several rows, some of them partial */
+	bool present:1, removed:1;	/* both: the service must be asked */
 };
 ARRAY_DEFINE_TYPE(msgraph_pulled, struct msgraph_pulled);
+ARRAY_DEFINE_TYPE(msgraph_pulled_ptr, const struct msgraph_pulled *);
 
 struct msgraph_pull {
 	pool_t pool;
 	ARRAY_TYPE(msgraph_pulled) rows;
 	/* id -> index + 1; when the pull has run, only if it sweeps or
 	   something is in quarantine */
-	HASH_TABLE(char *, void *) by_id;
+	struct msgraph_slots by_id;
+	bool have_by_id;
 	int spool_fd;
 	off_t spool_size;
+	buffer_t *spooled;		/* the record that is being made */
 	/* the spool is the one that has a name and is locked by us; listed: it
 	   has all pages */
 	bool listing, listed;
@@ -51,8 +54,8 @@ struct msgraph_pull {
 	uint32_t generation;
 	/* the index's next UID then: what came later is not in a listing */
 	uint32_t next_uid;
-	/* messages that were read singly, and for each row its number there
-	   + 1, or 0 */
+	/* NULL, or messages that were read singly, and for each row its number
+	   there + 1, or 0 */
 	struct graph_batch *asked;
 	unsigned int *asked_rows;
 };
@@ -95,14 +98,18 @@ struct msgraph_pull *
 msgraph_pull_run(const struct msgraph_sync_env *env,
 		 const struct msgraph_pull_start *start,
 		 struct graph_failure *fail_r);
-/* A row that the spool has already. */
-void msgraph_pull_replay(const struct msgraph_sync_env *env,
-			 struct msgraph_pull *pull,
-			 const struct graph_message *msg, off_t offset,
-			 size_t size);
+/* A row that the spool has already, there. */
+void msgraph_pull_replay(struct msgraph_pull *pull,
+			 const struct msgraph_row *said, off_t offset,
+			 uint32_t size);
 void msgraph_pull_free(struct msgraph_pull **pull);
 /* What it does not name is gone, of the UIDs below next_uid. */
 bool msgraph_pull_sweeps(const struct msgraph_pull *pull);
+/* After the pull was applied: what was to be tried again and is here now, or
+   gone, is not tried any more. */
+void msgraph_pull_settle(const struct msgraph_sync_env *env,
+			 const struct msgraph_pull *pull);
+
 /* msgraph-sync-spool.c */
 /* For a complete listing, before its first row. Returns 1 when one that was
    interrupted has been taken over: then pull->link is what to go on with,
@@ -111,9 +118,9 @@ int msgraph_spool_begin(const struct msgraph_sync_env *env,
 			struct msgraph_pull *pull, bool anew,
 			struct graph_failure *fail_r);
 int msgraph_spool_add(const struct msgraph_sync_env *env,
-		      struct msgraph_pull *pull, struct msgraph_pulled *row,
-		      const char *json, size_t size,
-		      struct graph_failure *fail_r);
+		      struct msgraph_pull *pull,
+		      const struct msgraph_row *said, off_t *offset_r,
+		      uint32_t *size_r, struct graph_failure *fail_r);
 /* A page is complete. */
 int msgraph_spool_page(const struct msgraph_sync_env *env,
 		       struct msgraph_pull *pull, const char *link, bool last,
@@ -121,25 +128,32 @@ int msgraph_spool_page(const struct msgraph_sync_env *env,
 /* The listing is in the index, or of no use. */
 void msgraph_spool_remove(const struct msgraph_sync_env *env,
 			  struct msgraph_pull *pull);
-
 /* A process that was killed between the two may have left one. */
 void msgraph_spool_forget(const struct msgraph_sync_env *env);
 
-/* The row as a message, or NULL. Free with graph_message_free(). */
-struct graph_message *
-msgraph_pull_read(const struct msgraph_pull *pull,
-		  const struct msgraph_pulled *row);
+/* msgraph-sync-rows.c */
+/* Data stack. NULL with errno set if the spool cannot be read. */
+const char *msgraph_pull_id(const struct msgraph_pull *pull,
+			    const struct msgraph_pulled *row);
+/* Its row, or NULL; only if have_by_id. */
+struct msgraph_pulled *msgraph_pull_find(const struct msgraph_pull *pull,
+					 const char *id);
+/* What is said of it. Returns 1, 0 if nothing is, -1 with errno set if the spool
+   cannot be read. Data stack. */
+int msgraph_pull_read(const struct msgraph_pull *pull,
+		      const struct msgraph_pulled *row,
+		      struct msgraph_row *said_r);
+/* The same of the message as it was read singly because its row said too
+   little. */
+bool msgraph_pull_asked(const struct msgraph_sync_env *env,
+			const struct msgraph_pull *pull,
+			const struct msgraph_pulled *row,
+			struct msgraph_row *said_r);
 
-/* After the pull was applied: what was to be tried again and is here now, or
-   gone, is not tried any more. */
-void msgraph_pull_settle(const struct msgraph_sync_env *env,
-			 const struct msgraph_pull *pull);
-
-/* The message as it was read singly because its row said too little, or
-   NULL. */
-const struct graph_message *
-msgraph_pull_asked(const struct msgraph_pull *pull,
-		   const struct msgraph_pulled *row);
+/* msgraph-sync-order.c: sort. Returns -1 with errno set if the spool cannot be
+   read. */
+int msgraph_order_rows(const struct msgraph_pull *pull,
+		       ARRAY_TYPE(msgraph_pulled_ptr) *array);
 
 /* msgraph-sync-adopt.c: messages that have another id now, after a complete
    listing. */
@@ -152,7 +166,7 @@ msgraph_adopt_init(const struct msgraph_sync_env *env,
 /* Sequence of the record that is this message under an old id, or 0. Each is
    given away once. */
 uint32_t msgraph_adopt_take(struct msgraph_adopt *adopt,
-			    const struct graph_message *msg);
+			    const struct msgraph_row *said);
 /* It has been given away. */
 bool msgraph_adopt_is_taken(struct msgraph_adopt *adopt, uint32_t seq);
 void msgraph_adopt_deinit(struct msgraph_adopt **adopt);

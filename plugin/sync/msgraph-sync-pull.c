@@ -1,9 +1,10 @@
-/* Delta pages into the spool; no lock is held. Memory holds an id, a date
-   and a place in the file for each row, whatever the rows measure. */
+/* Delta pages into the spool; no lock is held. Memory holds some 50 bytes for
+   each row, whatever the rows measure: a date, a place in the file, and a
+   checksum to find the id by. */
 
 #include "lib.h"
 #include "array.h"
-#include "hash.h"
+#include "crc32.h"
 #include "mail-index.h"
 #include "graph-batch.h"
 #include "graph-client.h"
@@ -20,20 +21,21 @@
 
 static struct msgraph_pull *pull_create(void)
 {
-	pool_t pool = pool_alloconly_create("msgraph pull", 16384);
+	pool_t pool = pool_alloconly_create("msgraph pull", 1024);
 	struct msgraph_pull *pull = p_new(pool, struct msgraph_pull, 1);
 
 	pull->pool = pool;
 	pull->spool_fd = -1;
+	pull->spooled = buffer_create_dynamic(default_pool, 2048);
 	i_array_init(&pull->rows, 64);
-	hash_table_create(&pull->by_id, default_pool, 0, str_hash, strcmp);
+	pull->have_by_id = TRUE;
 	return pull;
 }
 
 static void pull_forget_ids(struct msgraph_pull *pull)
 {
-	if (hash_table_is_created(pull->by_id))
-		hash_table_destroy(&pull->by_id);
+	msgraph_slots_clear(&pull->by_id);
+	pull->have_by_id = FALSE;
 }
 
 void msgraph_pull_free(struct msgraph_pull **_pull)
@@ -47,94 +49,117 @@ void msgraph_pull_free(struct msgraph_pull **_pull)
 	graph_batch_deinit(&pull->asked);
 	pull_forget_ids(pull);
 	array_free(&pull->rows);
+	buffer_free(&pull->spooled);
 	pool_unref(&pull->pool);
 }
 
 static struct msgraph_pulled *
-pull_row(struct msgraph_pull *pull, const char *id)
+pull_new_row(struct msgraph_pull *pull, const char *id)
 {
-	struct msgraph_pulled *row;
-	void *value = hash_table_lookup(pull->by_id, id);
+	struct msgraph_pulled *row = array_append_space(&pull->rows);
 
-	if (value != NULL)
-		return array_idx_modifiable(&pull->rows,
-			POINTER_CAST_TO(value, unsigned int) - 1);
-	row = array_append_space(&pull->rows);
-	row->id = p_strdup(pull->pool, id);
 	row->received = GRAPH_TIME_UNKNOWN;
-	hash_table_insert(pull->by_id, (char *)row->id,
-			  POINTER_CAST(array_count(&pull->rows)));
+	msgraph_slots_add(&pull->by_id, crc32_str(id),
+			  array_count(&pull->rows));
 	return row;
 }
 
-/* The projection that was asked for, not just what changed. Whether extended
-   properties came along is another matter (pull->has_properties). */
-static bool row_is_whole(const struct graph_message *msg)
+/* Returns FALSE if it adds nothing to what has been said before. */
+static bool
+pull_take(struct msgraph_pull *pull, struct msgraph_pulled *row,
+	  const struct msgraph_row *said)
 {
-	return msg->has_envelope && msg->received != GRAPH_TIME_UNKNOWN &&
-		msg->is_read >= 0;
-}
-
-/* Returns the row that the message's text belongs to, NULL = it is not
-   needed. */
-static struct msgraph_pulled *
-pull_take(const struct msgraph_sync_env *env, struct msgraph_pull *pull,
-	  const struct graph_message *msg)
-{
-	struct msgraph_pulled *row = pull_row(pull, msg->id);
-
-	if (msg->removed) {
+	if (said->removed) {
 		row->removed = TRUE;
-		return NULL;
+		return FALSE;
 	}
-	if (msg->parent_id != NULL && *msg->parent_id != '\0' &&
-	    strcmp(msg->parent_id, env->folder_id) != 0 &&
-	    !pull->full) {
+	if (said->elsewhere && !pull->full) {
 		/* on its way to another folder */
 		row->present = row->removed = TRUE;
 	}
-	if (msg->has_properties)
+	if (said->has_properties)
 		pull->has_properties = TRUE;
-	if (row->present && row->size > 0 &&
-	    (row->partial || !row_is_whole(msg))) {
+	if (row->present && row->said && (row->partial || !said->whole)) {
 		/* neither the first nor the second alone is the truth */
 		row->mixed = TRUE;
 		if (!row->partial)
-			return NULL;
+			return FALSE;
 	}
 	row->present = TRUE;
-	row->partial = !row_is_whole(msg);
-	row->content = msg->has_envelope || msg->preview != NULL;
-	if (msg->received != GRAPH_TIME_UNKNOWN)
-		row->received = msg->received;
-	return row;
+	row->partial = !said->whole;
+	row->content = said->content;
+	if (said->received != GRAPH_TIME_UNKNOWN)
+		row->received = said->received;
+	return TRUE;
+}
+
+/* Each row has a record, if only for its id; when more is said of it later,
+   another one. */
+static void pull_place(struct msgraph_pulled *row, bool is_new, bool says,
+		       off_t offset, uint32_t size)
+{
+	if (is_new || says) {
+		row->offset = offset;
+		row->size = size;
+		row->said = says;
+	}
 }
 
 static int
 pull_add(const struct msgraph_sync_env *env, struct msgraph_pull *pull,
-	 const struct graph_message *msg, const char *json, size_t size,
-	 struct graph_failure *fail_r)
+	 const struct msgraph_row *said, struct graph_failure *fail_r)
 {
-	struct msgraph_pulled *row = pull_take(env, pull, msg), unused;
+	struct msgraph_pulled *row = msgraph_pull_find(pull, said->id);
+	bool is_new = row == NULL, says;
+	uint32_t size;
+	off_t offset;
 
+	if (is_new)
+		row = pull_new_row(pull, said->id);
+	says = pull_take(pull, row, said);
 	/* a listing that goes on later has to meet it again */
-	if (row == NULL && pull->listing)
-		row = &unused;
-	return row == NULL ? 0 :
-		msgraph_spool_add(env, pull, row, json, size, fail_r);
+	if (!is_new && !says && !pull->listing)
+		return 0;
+	if (msgraph_spool_add(env, pull, said, &offset, &size, fail_r) < 0)
+		return -1;
+	pull_place(row, is_new, says, offset, size);
+	return 0;
 }
 
-void msgraph_pull_replay(const struct msgraph_sync_env *env,
-			 struct msgraph_pull *pull,
-			 const struct graph_message *msg, off_t offset,
-			 size_t size)
+void msgraph_pull_replay(struct msgraph_pull *pull,
+			 const struct msgraph_row *said, off_t offset,
+			 uint32_t size)
 {
-	struct msgraph_pulled *row = pull_take(env, pull, msg);
+	struct msgraph_pulled *row = msgraph_pull_find(pull, said->id);
+	bool is_new = row == NULL, says;
 
-	if (row != NULL) {
-		row->offset = offset;
-		row->size = size;
-	}
+	if (is_new)
+		row = pull_new_row(pull, said->id);
+	says = pull_take(pull, row, said);
+	pull_place(row, is_new, says, offset, size);
+}
+
+static int
+pull_page(const struct msgraph_sync_env *env, struct graph_delta *delta,
+	  struct msgraph_pull *pull, struct graph_failure *fail_r)
+{
+	const struct graph_message *msg;
+	struct msgraph_row said;
+	const char *link;
+	int ret = 0;
+	bool last;
+
+	while (ret == 0 &&
+	       (msg = graph_delta_next_row(delta)) != NULL) T_BEGIN {
+		msgraph_row_init(&said, msg, env->folder_id);
+		ret = pull_add(env, pull, &said, fail_r);
+	} T_END;
+	if (ret < 0)
+		return -1;
+	if (graph_delta_unusable_count(delta) > 0)
+		pull->unnamed = TRUE;
+	link = graph_delta_link(delta, &last);
+	return msgraph_spool_page(env, pull, link, last, fail_r);
 }
 
 static int
@@ -142,24 +167,13 @@ pull_pages(const struct msgraph_sync_env *env, struct graph_delta *delta,
 	   struct msgraph_pull *pull, struct graph_failure *fail_r)
 {
 	time_t told = time(NULL);
-	unsigned int i;
-	const char *json;
-	size_t size;
 	bool last;
 	int ret;
 
 	while ((ret = graph_delta_next_page(delta, fail_r)) > 0) {
-		for (i = 0; i < graph_delta_row_count(delta); i++) {
-			json = graph_delta_row_json(delta, i, &size);
-			if (pull_add(env, pull, graph_delta_row(delta, i),
-				     json, size, fail_r) < 0)
-				return -1;
-		}
-		if (graph_delta_unusable_count(delta) > 0)
-			pull->unnamed = TRUE;
-		json = graph_delta_link(delta, &last);
-		if (msgraph_spool_page(env, pull, json, last, fail_r) < 0)
+		if (pull_page(env, delta, pull, fail_r) < 0)
 			return -1;
+		(void)graph_delta_link(delta, &last);
 		if (!last && env->progress != NULL && time(NULL) > told) {
 			told = time(NULL);
 			env->progress(env->context, array_count(&pull->rows));
@@ -175,6 +189,15 @@ pull_pages(const struct msgraph_sync_env *env, struct graph_delta *delta,
 	return ret;
 }
 
+static bool
+pull_is_known(const struct msgraph_sync_env *env, struct mail_index_view *view,
+	      const struct msgraph_pull *pull, const struct msgraph_pulled *row)
+{
+	const char *id = msgraph_pull_id(pull, row);
+
+	return id != NULL && msgraph_idmap_find(env->idmap, view, id) != 0;
+}
+
 static bool pull_must_ask(const struct msgraph_sync_env *env,
 			  struct mail_index_view *view,
 			  const struct msgraph_pull *pull,
@@ -185,7 +208,7 @@ static bool pull_must_ask(const struct msgraph_sync_env *env,
 	if (row->partial) {
 		/* what it says of flags is enough of a known message */
 		return row->mixed || row->content ||
-			msgraph_idmap_find(env->idmap, view, row->id) == 0;
+			!pull_is_known(env, view, pull, row);
 	}
 	return row->mixed || !pull->has_properties;
 }
@@ -204,11 +227,13 @@ static bool pull_is_final(const struct graph_batch_result *result)
    shown, and the link goes on: it has to be remembered. */
 static void
 pull_remember(const struct msgraph_sync_env *env, struct mail_index_view *view,
-	      const struct msgraph_pulled *row,
+	      const struct msgraph_pull *pull, const struct msgraph_pulled *row,
 	      const struct graph_batch_result *result)
 {
-	if (row->partial && msgraph_idmap_find(env->idmap, view, row->id) == 0)
-		msgraph_quarantine_failed(env->quarantine, row->id,
+	const char *id = row->partial ? msgraph_pull_id(pull, row) : NULL;
+
+	if (id != NULL && msgraph_idmap_find(env->idmap, view, id) == 0)
+		msgraph_quarantine_failed(env->quarantine, id,
 					  MSGRAPH_QUARANTINE_ROW,
 					  &result->failure);
 }
@@ -216,6 +241,7 @@ pull_remember(const struct msgraph_sync_env *env, struct mail_index_view *view,
 /* Returns -1 if the whole round has to be tried again later. */
 static int pull_take_answer(const struct msgraph_sync_env *env,
 			    struct mail_index_view *view,
+			    const struct msgraph_pull *pull,
 			    struct msgraph_pulled *row,
 			    const struct graph_batch_result *result,
 			    struct graph_failure *fail_r)
@@ -231,7 +257,7 @@ static int pull_take_answer(const struct msgraph_sync_env *env,
 	   called removed itself counts as gone. */
 	if (result->failure.error == GRAPH_ERROR_NOT_FOUND) {
 		if (!row->removed)
-			pull_remember(env, view, row, result);
+			pull_remember(env, view, pull, row, result);
 		return 0;
 	}
 	if (!pull_is_final(result)) {
@@ -239,10 +265,18 @@ static int pull_take_answer(const struct msgraph_sync_env *env,
 		return -1;
 	}
 	row->removed = FALSE;
-	pull_remember(env, view, row, result);
+	pull_remember(env, view, pull, row, result);
 	e_warning(env->event, "a message cannot be read: %s",
 		  result->failure.message);
 	return 0;
+}
+
+static int pull_fail_read(struct graph_failure *fail_r)
+{
+	graph_failure_set(fail_r, GRAPH_ERROR_LOCAL,
+			  "the list of changes cannot be read back: %s",
+			  strerror(errno));
+	return -1;
 }
 
 static int
@@ -252,23 +286,35 @@ pull_ask(const struct msgraph_sync_env *env, struct mail_index_view *view,
 {
 	struct graph_failure ignored;
 	struct msgraph_pulled *row;
+	const char *id;
 	const uint32_t *i;
 	unsigned int n = 0;
+	int ret = 0;
 
 	pull->asked = graph_batch_init(env->client);
-	array_foreach(asked, i) {
+	pull->asked_rows = p_new(pull->pool, unsigned int,
+				 array_count(&pull->rows));
+	array_foreach(asked, i) T_BEGIN {
 		row = array_idx_modifiable(&pull->rows, *i);
-		(void)graph_batch_get(pull->asked, row->id);
-	}
+		id = msgraph_pull_id(pull, row);
+		if (id == NULL)
+			ret = pull_fail_read(fail_r);
+		else
+			(void)graph_batch_get(pull->asked, id);
+	} T_END;
+	if (ret < 0)
+		return -1;
 	graph_client_extend_deadline(env->client,
 		I_MIN(array_count(asked), MSGRAPH_LONG_MAX_MSECS /
 		      MSGRAPH_MSECS_PER_MESSAGE) * MSGRAPH_MSECS_PER_MESSAGE);
 	(void)graph_batch_run(pull->asked, &ignored);
 	array_foreach(asked, i) {
 		row = array_idx_modifiable(&pull->rows, *i);
-		if (pull_take_answer(env, view, row,
-				     graph_batch_result(pull->asked, n++),
-				     fail_r) < 0)
+		T_BEGIN {
+			ret = pull_take_answer(env, view, pull, row,
+				graph_batch_result(pull->asked, n++), fail_r);
+		} T_END;
+		if (ret < 0)
 			return -1;
 		pull->asked_rows[*i] = n;
 	}
@@ -276,10 +322,12 @@ pull_ask(const struct msgraph_sync_env *env, struct mail_index_view *view,
 }
 
 /* As if they had just been named. */
-static void pull_add_quarantined(const struct msgraph_sync_env *env,
-				 struct msgraph_pull *pull)
+static int pull_add_quarantined(const struct msgraph_sync_env *env,
+				struct msgraph_pull *pull,
+				struct graph_failure *fail_r)
 {
 	unsigned int i, count = msgraph_quarantine_count(env->quarantine);
+	struct msgraph_row named = { .received = GRAPH_TIME_UNKNOWN };
 	const struct msgraph_quarantined *entry;
 	struct msgraph_pulled *row;
 	time_t now = time(NULL);
@@ -288,11 +336,16 @@ static void pull_add_quarantined(const struct msgraph_sync_env *env,
 		entry = msgraph_quarantine_get(env->quarantine, i);
 		if (entry->kind != MSGRAPH_QUARANTINE_ROW ||
 		    entry->next > now ||
-		    hash_table_lookup(pull->by_id, entry->id) != NULL)
+		    msgraph_pull_find(pull, entry->id) != NULL)
 			continue;
-		row = pull_row(pull, entry->id);
+		named.id = entry->id;
+		row = pull_new_row(pull, entry->id);
 		row->present = row->partial = TRUE;
+		if (msgraph_spool_add(env, pull, &named, &row->offset,
+				      &row->size, fail_r) < 0)
+			return -1;
 	}
+	return 0;
 }
 
 /* How the quarantine sees it now: TRUE if there is no more to be done. */
@@ -303,7 +356,6 @@ static bool pull_is_settled(const struct msgraph_sync_env *env,
 {
 	const struct msgraph_pulled *row;
 	unsigned int i, n;
-	void *value;
 
 	/* a body is wanted as long as the message is here, a row until it is */
 	if ((msgraph_idmap_find(env->idmap, view, entry->id) != 0) ==
@@ -312,16 +364,15 @@ static bool pull_is_settled(const struct msgraph_sync_env *env,
 	if (entry->kind == MSGRAPH_QUARANTINE_BODY)
 		return FALSE;
 	/* if it has come in only now, the next pull will see to it */
-	if (!hash_table_is_created(pull->by_id))
+	if (!pull->have_by_id)
 		return FALSE;
-	value = hash_table_lookup(pull->by_id, entry->id);
-	i = POINTER_CAST_TO(value, unsigned int);
-	if (i == 0)
+	row = msgraph_pull_find(pull, entry->id);
+	if (row == NULL)
 		return pull->full && !pull->unnamed;
-	row = array_idx(&pull->rows, i - 1);
 	if (row->removed)
 		return TRUE;
-	n = pull->asked == NULL ? 0 : pull->asked_rows[i - 1];
+	i = array_ptr_to_idx(&pull->rows, row);
+	n = pull->asked == NULL ? 0 : pull->asked_rows[i];
 	return n > 0 && entry->tries >= PULL_NOT_FOUND_TRIES &&
 		graph_batch_result(pull->asked, n - 1)->failure.error ==
 		GRAPH_ERROR_NOT_FOUND;
@@ -359,53 +410,19 @@ pull_complete(const struct msgraph_sync_env *env, struct mail_index_view *view,
 	uint32_t i;
 	int ret = 0;
 
+	if (pull_add_quarantined(env, pull, fail_r) < 0)
+		return -1;
 	i_array_init(&asked, 16);
-	pull_add_quarantined(env, pull);
-	array_foreach(&pull->rows, row) {
-		if (!pull_must_ask(env, view, pull, row))
-			continue;
-		i = array_foreach_idx(&pull->rows, row);
-		array_push_back(&asked, &i);
-	}
-	pull->asked_rows = p_new(pull->pool, unsigned int,
-				 array_count(&pull->rows) + 1);
+	array_foreach(&pull->rows, row) T_BEGIN {
+		if (pull_must_ask(env, view, pull, row)) {
+			i = array_foreach_idx(&pull->rows, row);
+			array_push_back(&asked, &i);
+		}
+	} T_END;
 	if (array_count(&asked) > 0)
 		ret = pull_ask(env, view, pull, &asked, fail_r);
 	array_free(&asked);
 	return ret;
-}
-
-struct graph_message *
-msgraph_pull_read(const struct msgraph_pull *pull,
-		  const struct msgraph_pulled *row)
-{
-	struct graph_message *msg = NULL;
-	const char *error;
-
-	if (row->size == 0 || pull->spool_fd == -1)
-		return NULL;
-	T_BEGIN {
-		/* not from the heap, which so large a block would have
-		   consolidated each time */
-		char *json = t_malloc_no0(row->size);
-
-		if (pread(pull->spool_fd, json, row->size, row->offset) ==
-		    (ssize_t)row->size)
-			msg = graph_message_parse(json, row->size, &error);
-	} T_END;
-	return msg;
-}
-
-const struct graph_message *
-msgraph_pull_asked(const struct msgraph_pull *pull,
-		   const struct msgraph_pulled *row)
-{
-	unsigned int n;
-
-	if (pull->asked == NULL)
-		return NULL;
-	n = pull->asked_rows[array_ptr_to_idx(&pull->rows, row)];
-	return n == 0 ? NULL : graph_batch_result(pull->asked, n - 1)->message;
 }
 
 /* Returns -1 with TOKEN_GONE when the interrupted listing that this goes on with

@@ -2,8 +2,8 @@
    of a complete listing lie in "msgraph.spool" together with how far it has
    come, so that a listing that was interrupted goes on from there:
 
-     header, then records: a row's JSON, or the end of a page with the link to
-     go on with
+     header, then records: what a row says, or the end of a page with the
+     link to go on with
 
    What is behind the last end of a page does not count. */
 
@@ -11,7 +11,6 @@
 #include "array.h"
 #include "write-full.h"
 #include "graph-error.h"
-#include "graph-message.h"
 #include "msgraph-sync-private.h"
 
 #include <fcntl.h>
@@ -21,7 +20,8 @@
 #include <unistd.h>
 
 #define SPOOL_NAME "msgraph.spool"
-#define SPOOL_MAGIC 0x4c50534d
+/* with the version of what is packed in it */
+#define SPOOL_MAGIC 0x324c5053
 /* the service forgets links, too */
 #define SPOOL_MAX_AGE_SECS (24 * 3600)
 /* a link, or a row; what is longer was not written by us */
@@ -72,24 +72,25 @@ static int spool_open_temp(const struct msgraph_sync_env *env,
 }
 
 int msgraph_spool_add(const struct msgraph_sync_env *env,
-		      struct msgraph_pull *pull, struct msgraph_pulled *row,
-		      const char *json, size_t size,
-		      struct graph_failure *fail_r)
+		      struct msgraph_pull *pull,
+		      const struct msgraph_row *said, off_t *offset_r,
+		      uint32_t *size_r, struct graph_failure *fail_r)
 {
-	struct spool_record record = { .type = SPOOL_ROW, .size = size };
+	struct spool_record record = { .type = SPOOL_ROW };
+	buffer_t *buf = pull->spooled;
 
 	if (pull->spool_fd == -1 && spool_open_temp(env, pull, fail_r) < 0)
 		return -1;
-	if (pull->listing) {
-		if (write_full(pull->spool_fd, &record, sizeof(record)) < 0)
-			return spool_fail(env, "write", fail_r);
-		pull->spool_size += sizeof(record);
-	}
-	if (write_full(pull->spool_fd, json, size) < 0)
+	buffer_set_used_size(buf, 0);
+	buffer_append(buf, &record, sizeof(record));
+	msgraph_row_pack(said, buf);
+	record.size = buf->used - sizeof(record);
+	buffer_write(buf, 0, &record, sizeof(record));
+	if (write_full(pull->spool_fd, buf->data, buf->used) < 0)
 		return spool_fail(env, "write", fail_r);
-	row->offset = pull->spool_size;
-	row->size = size;
-	pull->spool_size += size;
+	*offset_r = pull->spool_size + sizeof(record);
+	*size_r = record.size;
+	pull->spool_size += buf->used;
 	return 0;
 }
 
@@ -135,8 +136,7 @@ spool_take_record(const struct msgraph_sync_env *env, struct msgraph_pull *pull,
 		  const struct spool_record *record, char *data, off_t offset,
 		  struct graph_failure *fail_r)
 {
-	struct graph_message *msg;
-	const char *error;
+	struct msgraph_row said;
 
 	if (record->type != SPOOL_ROW) {
 		pull->link = p_strndup(pull->pool, data, record->size);
@@ -145,14 +145,12 @@ spool_take_record(const struct msgraph_sync_env *env, struct msgraph_pull *pull,
 			pull->unnamed = TRUE;
 		return 0;
 	}
-	msg = graph_message_parse(data, record->size, &error);
-	if (msg == NULL) {
-		graph_failure_set(fail_r, GRAPH_ERROR_LOCAL, "%s: %s",
-				  spool_path(env), error);
+	if (!msgraph_row_unpack(data, record->size, &said)) {
+		graph_failure_set(fail_r, GRAPH_ERROR_LOCAL, "%s is damaged",
+				  spool_path(env));
 		return -1;
 	}
-	msgraph_pull_replay(env, pull, msg, offset, record->size);
-	graph_message_free(&msg);
+	msgraph_pull_replay(pull, &said, offset, record->size);
 	return 0;
 }
 
@@ -173,11 +171,12 @@ static int spool_replay(const struct msgraph_sync_env *env,
 		pos += sizeof(record);
 		data = i_malloc(record.size + 1);
 		if (pread(pull->spool_fd, data, record.size, pos) !=
-		    (ssize_t)record.size)
+		    (ssize_t)record.size) {
 			ret = spool_fail(env, "read", fail_r);
-		else
+		} else T_BEGIN {
 			ret = spool_take_record(env, pull, &record, data, pos,
 						fail_r);
+		} T_END;
 		i_free(data);
 		pos += record.size;
 	}

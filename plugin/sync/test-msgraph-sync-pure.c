@@ -11,6 +11,9 @@
 #include "msgraph-flags.h"
 #include "msgraph-quarantine.h"
 #include "msgraph-idmap.h"
+#include "msgraph-row.h"
+#include "msgraph-slots.h"
+#include "graph-message.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -139,6 +142,133 @@ static void test_row_flags(void)
 	test_assert(state.known == (MAIL_SEEN | MAIL_ANSWERED | MAIL_DELETED |
 				    MAIL_FLAGGED));
 	test_assert(state.forwarded_known && !state.forwarded);
+	test_end();
+}
+
+static void row_of(const char *json, struct msgraph_row *row_r)
+{
+	const char *error;
+	struct graph_message *msg =
+		graph_message_parse(json, strlen(json), &error);
+
+	test_assert(msg != NULL);
+	msgraph_row_init(row_r, msg, "here");
+	row_r->id = t_strdup(row_r->id);
+	graph_message_free(&msg);
+}
+
+static bool same_keywords(const char *const *a, const char *const *b)
+{
+	return a == NULL || b == NULL ? a == b :
+		strcmp(t_strarray_join(a, ","), t_strarray_join(b, ",")) == 0;
+}
+
+static bool same_row(const struct msgraph_row *a, const struct msgraph_row *b)
+{
+	return strcmp(a->id, b->id) == 0 && a->received == b->received &&
+		a->removed == b->removed && a->elsewhere == b->elsewhere &&
+		a->whole == b->whole && a->content == b->content &&
+		a->has_properties == b->has_properties &&
+		a->state.flags == b->state.flags &&
+		a->state.known == b->state.known &&
+		a->state.categories_known == b->state.categories_known &&
+		a->state.forwarded_known == b->state.forwarded_known &&
+		a->state.forwarded == b->state.forwarded &&
+		same_keywords(a->state.keywords, b->state.keywords) &&
+		a->size_estimate == b->size_estimate &&
+		a->content_sum == b->content_sum &&
+		null_strcmp(a->identity, b->identity) == 0 &&
+		a->cached_size == b->cached_size &&
+		memcmp(a->cached, b->cached, a->cached_size) == 0;
+}
+
+static void test_row_packed(void)
+{
+	static const char *const rows[] = {
+		"{\"id\":\"a\",\"@removed\":{}}",
+		"{\"id\":\"b\",\"isRead\":true}",
+		"{\"id\":\"c\",\"isRead\":false,\"isDraft\":true,"
+		"\"parentFolderId\":\"there\",\"subject\":\"s\","
+		"\"bodyPreview\":\"\",\"categories\":[],"
+		"\"receivedDateTime\":\"2020-01-01T00:00:00Z\"}",
+		"{\"id\":\"d\",\"isRead\":true,\"subject\":\"s\","
+		"\"parentFolderId\":\"here\",\"bodyPreview\":\"text\","
+		"\"internetMessageId\":\"<m@x>\","
+		"\"categories\":[\"one two\",\"\",\"three\"],"
+		"\"receivedDateTime\":\"2020-01-01T00:00:00Z\","
+		"\"singleValueExtendedProperties\":["
+		"{\"id\":\"Long 0x0E08\",\"value\":\"5000\"},"
+		"{\"id\":\"Integer 0x1081\",\"value\":\"104\"}]}",
+	};
+	struct msgraph_row row, again;
+	unsigned char *copy;
+	buffer_t *buf;
+	unsigned int i;
+	size_t n;
+
+	test_begin("what a row says, packed and unpacked");
+	for (i = 0; i < N_ELEMENTS(rows); i++) T_BEGIN {
+		row_of(rows[i], &row);
+		buf = t_buffer_create(256);
+		msgraph_row_pack(&row, buf);
+		test_assert_idx(msgraph_row_unpack(buf->data, buf->used,
+						   &again), i);
+		test_assert_idx(same_row(&row, &again), i);
+		/* cut or spoiled it is refused, or read within its bounds,
+		   which the memory checker sees to */
+		for (n = 0; n < buf->used; n++) {
+			copy = i_malloc(n + 1);
+			memcpy(copy, buf->data, n);
+			test_assert_idx(!msgraph_row_unpack(copy, n, &again),
+					i);
+			i_free(copy);
+			copy = i_malloc(buf->used);
+			memcpy(copy, buf->data, buf->used);
+			copy[n] ^= 0xff;
+			(void)msgraph_row_unpack(copy, buf->used, &again);
+			i_free(copy);
+		}
+	} T_END;
+	test_assert(row.whole && row.content && !row.elsewhere &&
+		    row.has_properties && row.state.forwarded);
+	test_assert_strcmp(row.identity, "1577836800 <m@x>");
+	test_assert_strcmp(t_strarray_join(row.state.keywords, ","),
+			   "one_two,three");
+	test_assert(row.size_estimate == msgraph_cache_size_estimate(5000));
+	test_end();
+}
+
+static unsigned int slots_count(const struct msgraph_slots *slots, uint32_t sum)
+{
+	unsigned int pos = 0, count = 0;
+	uint32_t n;
+
+	while ((n = msgraph_slots_next(slots, sum, &pos)) != 0) {
+		test_assert(n % 1000 == sum % 1000);
+		count++;
+	}
+	return count;
+}
+
+static void test_slots(void)
+{
+	struct msgraph_slots slots;
+	uint32_t sum, n;
+
+	test_begin("numbers by checksums");
+	i_zero(&slots);
+	test_assert(slots_count(&slots, 0) == 0);
+	/* each sum three times; many have the same lower bits */
+	for (n = 1; n <= 3000; n++)
+		msgraph_slots_add(&slots, (n % 1000) * 4096 * 1000 +
+				  n % 1000, n);
+	for (sum = 0; sum < 1000; sum++)
+		test_assert_idx(slots_count(&slots, sum * 4096 * 1000 + sum) ==
+				3, sum);
+	test_assert(slots_count(&slots, 1) == 0);
+	test_assert(slots.used == 3000 && slots.count >= 6000);
+	msgraph_slots_clear(&slots);
+	test_assert(slots_count(&slots, 0) == 0);
 	test_end();
 }
 
@@ -380,6 +510,8 @@ int main(void)
 		test_merge,
 		test_patch,
 		test_row_flags,
+		test_row_packed,
+		test_slots,
 		test_size_estimate,
 		test_idmap,
 		test_quarantine,

@@ -15,11 +15,12 @@
 
 #define DELTA_SEND_MSECS 1
 
-/* one page; rows are parsed when it becomes the present one */
+/* one page; its rows are parsed one by one */
 struct delta_page {
 	char *text;
 	struct graph_json_page shape;
-	struct graph_message **rows;
+	unsigned int next;
+	struct graph_message *row;
 };
 
 struct graph_delta {
@@ -55,11 +56,7 @@ graph_delta_init(struct graph_client *client, const char *folder_id,
 
 static void page_deinit(struct delta_page *page)
 {
-	unsigned int i;
-
-	for (i = 0; page->rows != NULL && i < page->shape.row_count; i++)
-		graph_message_free(&page->rows[i]);
-	free(page->rows);
+	graph_message_free(&page->row);
 	graph_json_page_deinit(&page->shape);
 	free(page->text);
 	memset(page, 0, sizeof(*page));
@@ -171,27 +168,6 @@ static void delta_fix_failure(struct graph_delta *delta,
 		fail->error = GRAPH_ERROR_FOLDER_GONE;
 }
 
-/* One senseless row must not make the whole folder unreadable. */
-static void delta_parse_rows(struct graph_delta *delta)
-{
-	struct graph_json_page *shape = &delta->page.shape;
-	const char *error;
-	unsigned int i, used = 0;
-
-	delta->page.rows = msnet_malloc((shape->row_count + 1) *
-					sizeof(*delta->page.rows));
-	for (i = 0; i < shape->row_count; i++) {
-		delta->page.rows[used] = graph_message_parse(
-			delta->page.text + shape->rows[i].offset,
-			shape->rows[i].size, &error);
-		if (delta->page.rows[used] != NULL)
-			shape->rows[used++] = shape->rows[i];
-		else
-			delta->unusable_count++;
-	}
-	shape->row_count = used;
-}
-
 /* Take the page that has arrived; -1 if it makes no sense. */
 static int delta_take_page(struct graph_delta *delta,
 			   struct graph_failure *fail_r)
@@ -269,26 +245,27 @@ int graph_delta_next_page(struct graph_delta *delta,
 		/* let it leave before anybody goes to work on this one */
 		(void)graph_client_pause(delta->client, DELTA_SEND_MSECS);
 	}
-	delta_parse_rows(delta);
 	return 1;
 }
 
-unsigned int graph_delta_row_count(const struct graph_delta *delta)
+const struct graph_message *graph_delta_next_row(struct graph_delta *delta)
 {
-	return delta->page.rows == NULL ? 0 : delta->page.shape.row_count;
-}
+	struct delta_page *page = &delta->page;
+	const struct graph_json_slice *slice;
+	const char *error;
 
-const struct graph_message *
-graph_delta_row(const struct graph_delta *delta, unsigned int i)
-{
-	return delta->page.rows[i];
-}
-
-const char *graph_delta_row_json(const struct graph_delta *delta,
-				 unsigned int i, size_t *size_r)
-{
-	*size_r = delta->page.shape.rows[i].size;
-	return delta->page.text + delta->page.shape.rows[i].offset;
+	graph_message_free(&page->row);
+	while (page->next < page->shape.row_count) {
+		slice = &page->shape.rows[page->next++];
+		page->row = graph_message_parse(page->text + slice->offset,
+						slice->size, &error);
+		if (page->row != NULL)
+			break;
+		/* one senseless row must not make the whole folder
+		   unreadable */
+		delta->unusable_count++;
+	}
+	return page->row;
 }
 
 unsigned int graph_delta_unusable_count(const struct graph_delta *delta)

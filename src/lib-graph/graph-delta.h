@@ -32,13 +32,8 @@ bool graph_delta_use_ahead(struct graph_delta *delta);
    out on the first page of a listing and remembered in the client. */
 int graph_delta_next_page(struct graph_delta *delta,
 			  struct graph_failure *fail_r);
-unsigned int graph_delta_row_count(const struct graph_delta *delta);
-/* Row i of the present page; valid until the next call. */
-const struct graph_message *
-graph_delta_row(const struct graph_delta *delta, unsigned int i);
-/* The same row as JSON text, for graph_message_parse() later. */
-const char *graph_delta_row_json(const struct graph_delta *delta,
-				 unsigned int i, size_t *size_r);
+/* The next row of the present page, or NULL; valid until the next call. */
+const struct graph_message *graph_delta_next_row(struct graph_delta *delta);
 /* Rows so far that could not be used: they had no id, or were beyond the
    limits. So what a full listing did not name may be there all the same. */
 unsigned int graph_delta_unusable_count(const struct graph_delta *delta);

@@ -17,8 +17,9 @@ struct graph_scanner {
 
 static void graph_scan_space(struct graph_scanner *s)
 {
-	while (s->pos < s->size && s->text[s->pos] != '\0' &&
-	       strchr(" \t\r\n", s->text[s->pos]) != NULL)
+	while (s->pos < s->size &&
+	       (s->text[s->pos] == ' ' || s->text[s->pos] == '\t' ||
+		s->text[s->pos] == '\r' || s->text[s->pos] == '\n'))
 		s->pos++;
 }
 
@@ -37,21 +38,25 @@ static char graph_scan_peek(struct graph_scanner *s)
 	return s->pos < s->size ? s->text[s->pos] : '\0';
 }
 
+/* The next request waits for the whole page to be scanned, and most of it are
+   strings: so they are not looked at character by character. */
 static bool graph_scan_string(struct graph_scanner *s)
 {
-	size_t start;
+	const char *start, *end, *p;
 
 	if (!graph_scan_char(s, '"'))
 		return false;
-	for (start = s->pos; s->pos < s->size; s->pos++) {
-		if (s->text[s->pos] == '\\')
-			s->pos++;
-		else if (s->text[s->pos] == '"') {
-			s->pos++;
-			return s->pos - start <= GRAPH_JSON_MAX_STRING;
-		}
-	}
-	return false;
+	start = s->text + s->pos;
+	do {
+		end = memchr(s->text + s->pos, '"', s->size - s->pos);
+		if (end == NULL)
+			return false;
+		s->pos = (size_t)(end - s->text) + 1;
+		/* an odd number of backslashes: the quote is escaped */
+		for (p = end; p > start && p[-1] == '\\'; p--)
+			;
+	} while ((end - p) % 2 != 0);
+	return (size_t)(end - start) < GRAPH_JSON_MAX_STRING;
 }
 
 /* Step over a value of any type; what lies inside an object or array is only

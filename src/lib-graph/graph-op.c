@@ -132,14 +132,14 @@ void graph_op_refuse(struct graph_op *op)
 void graph_op_answered(struct graph_op *op, int status,
 		       struct json_object *body, const char *retry_after)
 {
-	const char *text = body == NULL ? NULL :
-		json_object_to_json_string(body);
+	const char *text;
 
 	op->result.answered = true;
 	if (op_is_ok(op, status)) {
 		graph_op_succeed(op, body);
 		return;
 	}
+	text = body == NULL ? NULL : json_object_to_json_string(body);
 	op->skipped = status == STATUS_FAILED_DEPENDENCY;
 	graph_failure_from_parts(&op->result.failure, op_types[op->type].what,
 				 status, text, retry_after, false);

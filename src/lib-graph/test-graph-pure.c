@@ -188,6 +188,35 @@ static void test_pages(void)
 	T_CHECK(graph_json_split_page("<html>", 6, &page) < 0);
 }
 
+static void test_page_strings(void)
+{
+	static const struct {
+		const char *rows;
+		int count;	/* -1 = no page */
+	} tests[] = {
+		{ "", 0 },
+		{ "\"\"", 1 },
+		{ "\"\\\"\",\"\\\\\"", 2 },
+		{ "\"\\\\\\\"],\" , \"x\\\\\\\\\"", 2 },
+		{ "{\"a\":\"}\"},\n\t{\"b\":[\"]\"]}", 2 },
+		{ "\"\\\"", -1 },
+		{ "\"\\\\\\\"", -1 },
+		{ "\"", -1 },
+		{ "\"a\"\"b\"", -1 },
+	};
+	struct graph_json_page page;
+	char text[100];
+	size_t i;
+
+	for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+		snprintf(text, sizeof(text), "{\"value\":[%s]}",
+			 tests[i].rows);
+		T_CHECK((graph_json_split_page(text, strlen(text), &page) < 0 ?
+			 -1 : (int)page.row_count) == tests[i].count);
+		graph_json_page_deinit(&page);
+	}
+}
+
 static void test_claims(void)
 {
 	static const struct {
@@ -263,5 +292,6 @@ int main(void)
 	test_retries();
 	test_rows();
 	test_pages();
+	test_page_strings();
 	T_RETURN();
 }
