@@ -42,7 +42,7 @@ struct msgraph_compose {
 	unsigned int recipients;
 	size_t field_size;
 	size_t total_header_size;
-	/* lines of the message's header that are no fields */
+	/* lines of headers that are no fields */
 	string_t *stray;
 
 	/* 0 = not inside multipart/related */

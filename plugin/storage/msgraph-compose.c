@@ -48,7 +48,7 @@ compose_header_line(struct msgraph_compose *c, struct message_part *part,
 {
 	bool content, root = part->parent == NULL;
 
-	if (hdr->eoh || (root && compose_stray_line(c, hdr)))
+	if (hdr->eoh || compose_stray_line(c, hdr))
 		return;
 	if (!hdr->continued)
 		c->field_size = 0;
@@ -140,7 +140,7 @@ static int compose_attach_whole(struct msgraph_compose *c)
 	return 0;
 }
 
-/* What stood in the header is the text, if there is nothing else. */
+/* What stood in headers is the text, if there is nothing else. */
 static int compose_take_stray(struct msgraph_compose *c)
 {
 	const struct compose_text *text;
