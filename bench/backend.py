@@ -45,7 +45,9 @@ class Remote:
         pass
 
     def traffic(self):
-        """(requests, bytes, most in flight, throttled) since clear()."""
+        """(requests, bytes, most in flight, throttled, and by how many
+        seconds the simulator was later than its latency, all answers
+        together) since clear()."""
         return None
 
     def memory(self):
@@ -95,7 +97,8 @@ class Ours(Remote):
         return (len(log), sum(e["in"] + e["out"] for e in log),
                 max(self.rig.sim("stats")["max_in_flight"].values(),
                     default=0),
-                sum(e["status"] in (429, 503) for e in log))
+                sum(e["status"] in (429, 503) for e in log),
+                sum(max(0, e["ms"] - self.latency) for e in log) / 1000)
 
     def memory(self):
         """kB of the largest imap process: what it has had at most, and what

@@ -2,7 +2,8 @@
 """Measures what the commands of an IMAP session cost: requests to Graph,
 bytes, time, memory, disk. Without --host: our Dovecot on the simulator, which
 sends each answer LATENCY after the request came in, whatever it has to do for it
-meanwhile. FLOOR = requests x latency / 4, the least that four in flight allow."""
+meanwhile; LATE is by how much it took longer than that, all answers together.
+FLOOR = requests x latency / 4, the least that four in flight allow."""
 
 import argparse
 import csv
@@ -14,8 +15,8 @@ import plot
 from rows import ROWS, Bench
 
 FIELDS = ("messages", "latency_ms", "row", "requests", "bytes", "wall_s",
-          "to_floor", "in_flight", "throttled", "rss_kb", "anon_kb", "disk_kb",
-          "limit", "note")
+          "late_s", "to_floor", "in_flight", "throttled", "rss_kb", "anon_kb",
+          "disk_kb", "limit", "note")
 
 
 def options():
@@ -68,6 +69,7 @@ def measure(bench, name, latency):
     return {"messages": bench.messages, "latency_ms": latency, "row": name,
             "requests": requests, "bytes": traffic and traffic[1],
             "wall_s": round(wall, 3),
+            "late_s": traffic and latency and round(traffic[4], 2),
             "to_floor": round(wall / least, 2) if least else None,
             "in_flight": traffic and traffic[2],
             "throttled": traffic and traffic[3],
@@ -78,8 +80,8 @@ def measure(bench, name, latency):
 
 def show(values):
     cells = ["" if values[f] is None else str(values[f]) for f in FIELDS]
-    print("{:>8} {:>4}  {:<27} {:>8} {:>10} {:>8} {:>6} {:>3} {:>4} {:>7} "
-          "{:>7} {:>8}  {} {}".format(*cells), flush=True)
+    print("{:>8} {:>4}  {:<27} {:>8} {:>10} {:>8} {:>6} {:>6} {:>3} {:>4} "
+          "{:>7} {:>7} {:>8}  {} {}".format(*cells), flush=True)
 
 
 def run(make_backend, messages, latency, words):

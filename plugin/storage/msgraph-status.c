@@ -156,24 +156,31 @@ void msgraph_status_ask(struct msgraph_status_asks *asks)
 	graph_delta_ahead(account->client, asks->asks, asks->count);
 }
 
-/* It will be asked for, too. Of folders that nobody has read yet this is not
-   certain: the client may never ask for them, as when it shows only some. */
+/* It will be asked for, too. That is not certain of folders that needed it in
+   the last row of STATUSes already, and of those that nobody has read yet: the
+   client may show only some. They go along where a batch is needed anyway, the
+   latter if the folder that needs it (or NULL) is such a one. */
 static bool status_is_expected(struct msgraph_mailbox *mbox,
 			       const struct msgraph_folder_entry *entry,
-			       bool asks_for_unread)
+			       const struct msgraph_folder_entry *needed)
 {
-	return asks_for_unread ||
-		msgraph_status_read(mbox->box.list, entry->id) != 0 ||
-		entry->changed > mbox->storage->account->status.swept_before;
+	struct mailbox_list *list = mbox->box.list;
+
+	if (entry->changed > mbox->storage->account->status.swept_before)
+		return TRUE;
+	return needed != NULL &&
+		(msgraph_status_read(list, entry->id) != 0 ||
+		 msgraph_status_read(list, needed->id) == 0);
 }
 
 static bool status_goes_along(struct msgraph_mailbox *mbox,
 			      const struct msgraph_folder_entry *entry,
-			      bool asks_for_unread, bool as_check)
+			      const struct msgraph_folder_entry *needed,
+			      bool as_check)
 {
 	if (entry->answered || status_is_clean(mbox, entry) != as_check)
 		return FALSE;
-	return as_check || status_is_expected(mbox, entry, asks_for_unread);
+	return as_check || status_is_expected(mbox, entry, needed);
 }
 
 /* This folder, if force, and others that will be asked for, in the order of
@@ -187,8 +194,8 @@ static void status_read_ahead(struct msgraph_mailbox *mbox, bool force)
 	struct msgraph_status_asks asks = { .list = mbox->box.list };
 	const struct msgraph_folder_entry *entry;
 	const struct msgraph_folder *folder;
-	bool unread = force &&
-		msgraph_status_read(mbox->box.list, mbox->folder_id) == 0;
+	const struct msgraph_folder_entry *needed = !force ? NULL :
+		msgraph_folders_entry(folders, mbox->folder_id);
 
 	for (first = 0; first < count; first++) {
 		folder = msgraph_folders_get(folders, first);
@@ -203,7 +210,7 @@ static void status_read_ahead(struct msgraph_mailbox *mbox, bool force)
 			entry = msgraph_folders_entry(folders, folder->id);
 			if (entry != NULL &&
 			    (i == 0 ? force == (pass == 0) :
-			     status_goes_along(mbox, entry, unread,
+			     status_goes_along(mbox, entry, needed,
 					       pass == 1)) &&
 			    !graph_delta_have_ahead(account->client,
 						    entry->id))

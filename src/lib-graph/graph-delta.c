@@ -13,6 +13,10 @@
 /* do not go below that when pages take the service too long */
 #define DELTA_PAGE_MIN 50
 
+/* Turns of the event loop until a request is on the wire: its turn in the queue,
+   the start of the exchange, what libcurl does next. A timer that is due ends a
+   turn, whatever else has become due since. */
+#define DELTA_SEND_TURNS 3
 #define DELTA_SEND_MSECS 1
 
 /* one page; its rows are parsed one by one */
@@ -215,6 +219,16 @@ bool graph_delta_use_ahead(struct graph_delta *delta)
 	return delta->call_done;
 }
 
+/* Let it leave before anybody goes to work on the page that is here. */
+static void delta_request_ahead(struct graph_delta *delta)
+{
+	unsigned int i;
+
+	delta_request(delta);
+	for (i = 0; i < DELTA_SEND_TURNS; i++)
+		(void)graph_client_pause(delta->client, DELTA_SEND_MSECS);
+}
+
 int graph_delta_next_page(struct graph_delta *delta,
 			  struct graph_failure *fail_r)
 {
@@ -241,9 +255,7 @@ int graph_delta_next_page(struct graph_delta *delta,
 		graph_client_set_deadline(delta->client, 0);
 		free(delta->next);
 		delta->next = msnet_strdup(delta->link);
-		delta_request(delta);
-		/* let it leave before anybody goes to work on this one */
-		(void)graph_client_pause(delta->client, DELTA_SEND_MSECS);
+		delta_request_ahead(delta);
 	}
 	return 1;
 }

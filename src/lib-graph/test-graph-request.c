@@ -161,6 +161,8 @@ static void test_links(void)
 	client = BEGIN(pages);
 	delta = graph_delta_init(client, "f", NULL);
 	T_CHECK(graph_delta_next_page(delta, &fail) == 1);
+	/* the next one is asked for before this one is read */
+	T_CHECK(count_sent("GET " BASE "/v1.0/n\n") == 1);
 	T_CHECK(graph_delta_next_row(delta) == NULL);
 	T_CHECK(graph_delta_next_page(delta, &fail) == 1);
 	T_STREQ(graph_delta_next_row(delta)->id, "a");
