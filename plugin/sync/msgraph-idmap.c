@@ -16,6 +16,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+/* bytes of a size estimate that setting flags does not explain */
+#define EDITED_SIZE_MIN 8192
+
 #define MSGRAPH_EXT_NAME "msgraph"
 #define MSGRAPH_SIDE_FNAME "msgraph.ids"
 #define MSGRAPH_HDR_VERSION 2
@@ -273,6 +276,20 @@ int msgraph_idmap_get(struct msgraph_idmap *idmap, struct mail_index_view *view,
 	if (rec_r != NULL)
 		*rec_r = rec;
 	return id_decode(idmap, &rec, id_r, error_r);
+}
+
+/* Attachments and the end of a long text show in the size only, which flags and
+   categories change a little. */
+bool msgraph_rec_is_edited(const struct msgraph_rec *rec, uint32_t content,
+			   uint32_t size)
+{
+	if (rec->content == 0 || content == 0)
+		return FALSE;
+	if (rec->content != content)
+		return TRUE;
+	return (rec->flags & MSGRAPH_REC_PINNED) == 0 && size > 0 &&
+		(size > rec->size_estimate ? size - rec->size_estimate :
+		 rec->size_estimate - size) > EDITED_SIZE_MIN;
 }
 
 static const struct msgraph_hdr *

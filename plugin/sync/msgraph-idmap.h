@@ -62,6 +62,10 @@ void msgraph_idmap_deinit(struct msgraph_idmap **idmap);
 int msgraph_idmap_get(struct msgraph_idmap *idmap, struct mail_index_view *view,
 		      uint32_t seq, const char **id_r,
 		      struct msgraph_rec *rec_r, const char **error_r);
+/* PURE: has the draft been edited since its record was written? content and
+   size are what msgraph_cache_content() and _size_estimate() say now. */
+bool msgraph_rec_is_edited(const struct msgraph_rec *rec, uint32_t content,
+			   uint32_t size);
 /* Sequence of the message with this id, the newest if there are several, 0 if
    none. Builds and keeps a table over the view's records, some 20 bytes each;
    new records are added as they appear. */

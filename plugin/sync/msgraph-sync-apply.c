@@ -12,8 +12,6 @@
 #include "msgraph-flags.h"
 #include "msgraph-sync-private.h"
 
-/* bytes of a size estimate that setting flags does not explain */
-#define EDITED_SIZE_MIN 8192
 /* new messages of one transaction, which is in memory three times */
 #define APPLY_SLICE_MAX 2000
 
@@ -275,13 +273,12 @@ static int apply_open_row(struct apply *apply, const struct msgraph_pulled *row,
 	return ret < 0 ? apply_fail_read(apply) : ret;
 }
 
-/* Others may edit a draft under its id; but what was shown under a UID stays.
-   Attachments and the end of a long text show in the size only, which flags and
-   categories change a little. */
+/* Others may edit a draft under its id; but what was shown under a UID
+   stays. */
 static bool apply_is_edited(struct apply *apply, uint32_t seq,
 			    const struct msgraph_row *said)
 {
-	uint32_t content = said->content_sum, size = said->size_estimate;
+	uint32_t content = said->content_sum;
 	struct msgraph_rec rec;
 	const char *id, *error;
 
@@ -295,11 +292,7 @@ static bool apply_is_edited(struct apply *apply, uint32_t seq,
 					  apply->trans, seq, content);
 		return FALSE;
 	}
-	if (rec.content != content)
-		return TRUE;
-	return (rec.flags & MSGRAPH_REC_PINNED) == 0 && size > 0 &&
-		(size > rec.size_estimate ? size - rec.size_estimate :
-		 rec.size_estimate - size) > EDITED_SIZE_MIN;
+	return msgraph_rec_is_edited(&rec, content, said->size_estimate);
 }
 
 /* Returns 1, 0 if the message is to get a new UID, -1. */

@@ -71,6 +71,8 @@ struct msgraph_pending {
 	ARRAY_TYPE(const_string) touched;
 	/* during the push: as they shall be with those that others have set */
 	const char *const *categories;
+	/* of the record; its content tells whether a draft was edited */
+	struct msgraph_rec own;
 	/* the id cannot be read just now */
 	bool unreadable;
 	/* after the push; failed: not this time */

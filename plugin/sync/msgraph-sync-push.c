@@ -6,6 +6,7 @@
 #include "mail-index.h"
 #include "graph-batch.h"
 #include "graph-client.h"
+#include "msgraph-cache.h"
 #include "msgraph-flags.h"
 #include "msgraph-sync-private.h"
 
@@ -110,7 +111,6 @@ pending_fill(const struct msgraph_sync_env *env, struct mail_index_view *view,
 	     pool_t pool, struct msgraph_pending *p)
 {
 	const struct mail_index_record *rec;
-	struct msgraph_rec own;
 	const char *id, *error;
 	uint32_t seq;
 	int ret;
@@ -120,13 +120,14 @@ pending_fill(const struct msgraph_sync_env *env, struct mail_index_view *view,
 	rec = mail_index_lookup(view, seq);
 	p->flags = rec->flags;
 	p->keywords = pending_keywords(env->index, view, seq, pool);
-	ret = msgraph_idmap_get(env->idmap, view, seq, &id, &own, &error);
+	ret = msgraph_idmap_get(env->idmap, view, seq, &id, &p->own,
+				&error);
 	if (ret < 0) {
 		e_error(env->event, "%s", error);
 		p->unreadable = TRUE;
 	} else if (ret > 0) {
 		p->id = p_strdup(pool, id);
-		p->moved = (own.flags & MSGRAPH_REC_MOVED) != 0;
+		p->moved = (p->own.flags & MSGRAPH_REC_MOVED) != 0;
 	}
 }
 
@@ -406,6 +407,19 @@ static void push_ask_refused(struct push *push,
 	push_end(push, push_told_refused);
 }
 
+/* Others have edited the draft since: what the client has expunged is gone, and
+   what is there now is another message, which the next pull brings. */
+static bool push_is_edited(struct push *push, struct msgraph_pending *p,
+			   const struct graph_message *msg)
+{
+	if (!msgraph_rec_is_edited(&p->own, msgraph_cache_content(msg),
+				   msgraph_cache_size_estimate(msg->size)))
+		return FALSE;
+	if (push->env->edited != NULL)
+		push->env->edited(push->env->context, p->id);
+	return TRUE;
+}
+
 static void push_verified(struct push *push, struct msgraph_pending *p,
 			  const struct graph_batch_result *result)
 {
@@ -415,10 +429,13 @@ static void push_verified(struct push *push, struct msgraph_pending *p,
 		p->done = TRUE;
 	else if (result->message == NULL)
 		push_failed(push, p, result);
+	else if (push_is_edited(push, p, result->message))
+		p->done = TRUE;
 }
 
 /* Is the message still in this folder? One that is elsewhere, because somebody
-   or a step of ours has moved it, must not be touched there. */
+   or a step of ours has moved it, must not be touched there. Nor must a draft
+   be that is not the same any more. */
 static void push_verify(struct push *push)
 {
 	struct msgraph_pending *p;
@@ -427,7 +444,10 @@ static void push_verify(struct push *push)
 	for (p = push->chunk; p < push->chunk_end; p++) {
 		if (!p->expunge || p->done || p->failed || push_is_void(p))
 			continue;
-		(void)graph_batch_get_parent(push->batch, p->id);
+		if (p->own.content != 0)
+			(void)graph_batch_get(push->batch, p->id);
+		else
+			(void)graph_batch_get_parent(push->batch, p->id);
 		push_add(push, p);
 	}
 	push_end(push, push_verified);

@@ -1,6 +1,7 @@
 /* msgraph_sync_run(): what clients have changed goes to Graph. */
 
 #include "lib.h"
+#include "str.h"
 #include "msgraph-flags.h"
 #include "test-msgraph-sync-rig.h"
 
@@ -199,6 +200,39 @@ static void test_expunge(void)
 	rig_end();
 }
 
+static void drop_copy(void *context, const char *id)
+{
+	str_append(context, id);
+}
+
+static void test_expunge_edited(void)
+{
+	string_t *dropped = t_str_new(16);
+
+	rig_begin("a draft edited since is not what the client has expunged");
+	test_graph_add(rig.graph, "a", 1)->draft = TRUE;
+	test_graph_add(rig.graph, "b", 2)->draft = TRUE;
+	test_graph_page(rig.graph, "a b", NULL, "L1");
+	rig_sync();
+	rig.edited = drop_copy;
+	rig.context = dropped;
+	test_graph_msg(rig.graph, "a")->preview = "more text";
+	/* this is no edit */
+	test_graph_msg(rig.graph, "b")->read = TRUE;
+	rig_expunge(1, FALSE);
+	rig_expunge(2, FALSE);
+	test_graph_page(rig.graph, "a", NULL, "L2");
+	rig_push();
+	test_assert(rig.result.push.error == GRAPH_OK);
+	test_assert_strcmp(test_graph_msg(rig.graph, "b")->folder, "dumpster");
+	test_assert_strcmp(str_c(dropped), "a");
+	check_log("BATCH GET a GET b BATCH MOVE b");
+	rig_sync();
+	check("3=a");
+	rig.edited = NULL;
+	rig_end();
+}
+
 static void test_expunge_fallback(void)
 {
 	rig_begin("recoverable refused: deleted; a lost answer is no refusal");
@@ -268,6 +302,7 @@ int main(void)
 		test_one_sender,
 		test_one_bad_does_not_block,
 		test_expunge,
+		test_expunge_edited,
 		test_expunge_fallback,
 		test_many,
 		NULL

@@ -44,6 +44,34 @@ SCENARIOS = [
         sim patch m1 flag=flagged
         1? STATUS BOX \(.*HIGHESTMODSEQ \d+
     """),
+    ("flags and categories of every kind, with CONDSTORE", rf"""
+        1 ENABLE CONDSTORE
+        1 NOTIFY SET (personal {ALL})
+        sim patch m2 categories=Red|Blue
+        1? STATUS BOX \(.*HIGHESTMODSEQ (?P<first>\d+)
+        sim patch m2 verb=102
+        1? STATUS BOX \(.*HIGHESTMODSEQ (?!$first\b)\d+
+    """),
+    # names as they are, in literals: Dovecot's NOTIFY does not make mUTF-7
+    ("folders with names that are not ASCII", rf"""
+        sim folder op=create path=BOX/Größe
+        sim folder op=create path=BOX/a&b
+        1 STATUS BOX/Gr&APYA3w-e (MESSAGES)
+        1 STATUS BOX/a&-b (MESSAGES)
+        1 NOTIFY SET (personal {ALL})
+        sim deliver m4 folder=BOX/Größe
+        1? STATUS (?:.\d+.\s+)?BOX/Größe \(MESSAGES 1 UIDNEXT 2 UNSEEN 1
+        sim patch m4 isRead=true
+        1? STATUS (?:.\d+.\s+)?BOX/Größe \(UNSEEN 0
+        sim deliver m5 folder=BOX/a&b
+        1? STATUS (?:.\d+.\s+)?BOX/a&b \(MESSAGES 1
+        sim folder op=create path=BOX/Größe/日本語
+        1? LIST \(.*\) "/" (?:.\d+.\s+)?BOX/Größe/日本語
+        sim folder op=rename path=BOX/Größe/日本語 name=Ελληνικά
+        1? LIST \(.*\) "/" (?:.\d+.\s+)?BOX/Größe/Ελληνικά \("OLDNAME" \((?:.\d+.\s+)?BOX/Größe/日本語\)\)
+        sim folder op=delete path=BOX/Größe/Ελληνικά
+        1? LIST \(\\NonExistent\) "/" (?:.\d+.\s+)?BOX/Größe/Ελληνικά
+    """),
     ("STATUS of all at once", rf"""
         1 NOTIFY SET STATUS (personal {ALL})
         * STATUS BOX \(MESSAGES 3 UIDNEXT 4 UIDVALIDITY \d+ UNSEEN 3 HIGH
