@@ -216,6 +216,10 @@ static const struct {
 	{ "boundary missing in the body",
 	  "Content-Type: multipart/mixed; boundary=b\n\ntext\n",
 	  NULL, "text\r\n", FALSE, "" },
+	{ "a part without the empty line before it, and nothing else",
+	  "Content-Type: multipart/mixed; boundary=b\n\n"
+	  "--b\nno header at all\n--b--\n",
+	  NULL, "no header at all\r\n", FALSE, "" },
 	{ "closing boundary missing",
 	  "Content-Type: multipart/mixed; boundary=b\n\n--b\n\none\n"
 	  "--b\nContent-Type: image/png\n\nPNG",
