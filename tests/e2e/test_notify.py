@@ -96,8 +96,8 @@ SCENARIOS = [
         1 LIST "" BOX/*
         1 NOTIFY SET (personal {ALL})
         sim folder op=rename path=BOX/a name=z
-        1? LIST \(.*\) "/" BOX/z \("OLDNAME" \(BOX/a\)\)
-        1? LIST \(.*\) "/" BOX/z/b \("OLDNAME" \(BOX/a/b\)\)
+        1? LIST \(.*\) "/" BOX/z(?P<one>|/b) \("OLDNAME" \(BOX/a(?P=one)\)\)
+        1? LIST \(.*\) "/" BOX/z(?!$one )(|/b) \("OLDNAME" \(BOX/a\1\)\)
     """),
     ("only what is asked for", r"""
         1 NOTIFY SET (subtree BOX (MailboxName))
