@@ -113,7 +113,7 @@ const char *msgraph_row_packed_id(const void *data, size_t size)
 {
 	const char *id = CONST_PTR_OFFSET(data, sizeof(struct row_packed));
 
-	return size > sizeof(struct row_packed) &&
+	return size > sizeof(struct row_packed) && *id != '\0' &&
 		memchr(id, '\0', size - sizeof(struct row_packed)) != NULL ?
 		id : NULL;
 }

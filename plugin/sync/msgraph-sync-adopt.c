@@ -23,6 +23,7 @@ adopt_is_orphan(const struct msgraph_sync_env *env,
 		struct mail_index_view *view, const struct msgraph_pull *pull,
 		uint32_t seq)
 {
+	struct msgraph_pulled *row;
 	struct msgraph_rec rec;
 	const char *id, *error;
 	uint32_t uid;
@@ -36,7 +37,7 @@ adopt_is_orphan(const struct msgraph_sync_env *env,
 	if ((rec.flags & MSGRAPH_REC_MOVED) != 0)
 		return FALSE;
 	return ret == 0 ||
-		(ret > 0 && msgraph_pull_find(pull, id) == NULL);
+		(ret > 0 && msgraph_pull_find(pull, id, &row) == 0);
 }
 
 static void adopt_add(struct msgraph_adopt *adopt, const char *identity,

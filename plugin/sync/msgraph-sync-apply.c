@@ -445,41 +445,51 @@ static int apply_rows(struct apply *apply)
 	return ret;
 }
 
-/* The record stands for nothing that the listing has named. */
-static bool apply_is_unnamed(struct apply *apply, uint32_t seq,
-			     const char **id_r)
+/* Returns 1 if the record stands for nothing that the listing has named, 0,
+   -1. */
+static int apply_is_unnamed(struct apply *apply, uint32_t seq,
+			    const char **id_r)
 {
+	struct msgraph_pulled *row;
 	const char *error;
 	int ret;
 
 	if (apply->adopt != NULL && msgraph_adopt_is_taken(apply->adopt, seq))
-		return FALSE;
+		return 0;
 	ret = msgraph_idmap_get(apply->env->idmap, apply->view, seq, id_r,
 				NULL, &error);
 	if (ret == 0)
 		*id_r = NULL;
-	return ret == 0 ||
-		(ret > 0 &&
-		 msgraph_pull_find(apply->pull, *id_r) == NULL);
+	if (ret <= 0)
+		return ret == 0 ? 1 : 0;
+	ret = msgraph_pull_find(apply->pull, *id_r, &row);
+	return ret < 0 ? apply_fail_read(apply) : ret == 0 ? 1 : 0;
 }
 
 /* After a complete listing: what it did not name is gone, except what has been
    saved since it began. */
-static void apply_sweep(struct apply *apply)
+static int apply_sweep(struct apply *apply)
 {
 	const struct mail_index_header *hdr =
 		mail_index_get_header(apply->view);
 	const char *id;
 	uint32_t seq, uid;
+	int ret = 0;
 
-	for (seq = 1; seq <= hdr->messages_count; seq++) T_BEGIN {
+	for (seq = 1; seq <= hdr->messages_count && ret >= 0; seq++) {
 		mail_index_lookup_uid(apply->view, seq, &uid);
-		if (uid < apply->pull->next_uid &&
-		    apply_is_unnamed(apply, seq, &id)) {
-			apply_differs(apply, MSGRAPH_DIFFERS_GONE, seq, id);
-			apply_expunge(apply, seq, id);
-		}
-	} T_END;
+		if (uid >= apply->pull->next_uid)
+			continue;
+		T_BEGIN {
+			ret = apply_is_unnamed(apply, seq, &id);
+			if (ret > 0) {
+				apply_differs(apply, MSGRAPH_DIFFERS_GONE, seq,
+					      id);
+				apply_expunge(apply, seq, id);
+			}
+		} T_END_PASS_STR_IF(ret < 0, apply->error_r);
+	}
+	return ret < 0 ? -1 : 0;
 }
 
 static void apply_uid_validity(struct apply *apply)
@@ -528,9 +538,9 @@ int msgraph_apply(const struct msgraph_sync_env *env,
 	apply_begin(&apply);
 	apply_uid_validity(&apply);
 	ret = apply_rows(&apply);
+	if (ret == 0 && msgraph_pull_sweeps(pull))
+		ret = apply_sweep(&apply);
 	if (ret == 0) {
-		if (msgraph_pull_sweeps(pull))
-			apply_sweep(&apply);
 		state.link = pull->link;
 		state.generation++;
 		state.last_pull = ioloop_time;

@@ -100,10 +100,11 @@ struct msgraph_pull *
 msgraph_pull_run(const struct msgraph_sync_env *env,
 		 const struct msgraph_pull_start *start,
 		 struct graph_failure *fail_r);
-/* A row that the spool has already, there. */
-void msgraph_pull_replay(struct msgraph_pull *pull,
-			 const struct msgraph_row *said, off_t offset,
-			 uint32_t size);
+/* A row that the spool has already, there. Returns -1 with errno set if those
+   before it cannot be read. */
+int msgraph_pull_replay(struct msgraph_pull *pull,
+			const struct msgraph_row *said, off_t offset,
+			uint32_t size);
 void msgraph_pull_free(struct msgraph_pull **pull);
 /* What it does not name is gone, of the UIDs below next_uid. */
 bool msgraph_pull_sweeps(const struct msgraph_pull *pull);
@@ -137,9 +138,10 @@ void msgraph_spool_forget(const struct msgraph_sync_env *env);
 /* Data stack. NULL with errno set if the spool cannot be read. */
 const char *msgraph_pull_id(const struct msgraph_pull *pull,
 			    const struct msgraph_pulled *row);
-/* Its row, or NULL; only if have_by_id. */
-struct msgraph_pulled *msgraph_pull_find(const struct msgraph_pull *pull,
-					 const char *id);
+/* Its row, only if have_by_id. Returns 1, 0 if it has none, -1 with errno set if
+   the spool cannot be read: then it may have one. */
+int msgraph_pull_find(const struct msgraph_pull *pull, const char *id,
+		      struct msgraph_pulled **row_r);
 /* What is said of it. Returns 1, 0 if nothing is, -1 with errno set if the spool
    cannot be read. Data stack. */
 int msgraph_pull_read(const struct msgraph_pull *pull,

@@ -53,6 +53,14 @@ void msgraph_pull_free(struct msgraph_pull **_pull)
 	pool_unref(&pull->pool);
 }
 
+static int pull_fail_read(struct graph_failure *fail_r)
+{
+	graph_failure_set(fail_r, GRAPH_ERROR_LOCAL,
+			  "the list of changes cannot be read back: %s",
+			  strerror(errno));
+	return -1;
+}
+
 static struct msgraph_pulled *
 pull_new_row(struct msgraph_pull *pull, const char *id)
 {
@@ -93,61 +101,76 @@ pull_take(struct msgraph_pull *pull, struct msgraph_pulled *row,
 	return TRUE;
 }
 
+/* Returns 1 if the record of what is said is its record from now on, else 0. */
+static int pull_note(struct msgraph_pull *pull, const struct msgraph_row *said,
+		     struct msgraph_pulled **row_r, bool *says_r)
+{
+	int found = msgraph_pull_find(pull, said->id, row_r);
+
+	if (found < 0)
+		return -1;
+	if (found == 0)
+		*row_r = pull_new_row(pull, said->id);
+	*says_r = pull_take(pull, *row_r, said);
+	return found == 0 || *says_r ? 1 : 0;
+}
+
 /* Each row has a record, if only for its id; when more is said of it later,
    another one. */
-static void pull_place(struct msgraph_pulled *row, bool is_new, bool says,
-		       off_t offset, uint32_t size)
+static void pull_place(struct msgraph_pulled *row, bool says, off_t offset,
+		       uint32_t size)
 {
-	if (is_new || says) {
-		row->offset = offset;
-		row->size = size;
-		row->said = says;
-	}
+	row->offset = offset;
+	row->size = size;
+	row->said = says;
 }
 
 static int
 pull_add(const struct msgraph_sync_env *env, struct msgraph_pull *pull,
 	 const struct msgraph_row *said, struct graph_failure *fail_r)
 {
-	struct msgraph_pulled *row = msgraph_pull_find(pull, said->id);
-	bool is_new = row == NULL, says;
+	struct msgraph_pulled *row;
 	uint32_t size;
 	off_t offset;
+	bool says;
+	int ret;
 
-	if (is_new)
-		row = pull_new_row(pull, said->id);
-	says = pull_take(pull, row, said);
+	ret = pull_note(pull, said, &row, &says);
+	if (ret < 0)
+		return pull_fail_read(fail_r);
 	/* a listing that goes on later has to meet it again */
-	if (!is_new && !says && !pull->listing)
+	if (ret == 0 && !pull->listing)
 		return 0;
 	if (msgraph_spool_add(env, pull, said, &offset, &size, fail_r) < 0)
 		return -1;
-	pull_place(row, is_new, says, offset, size);
+	if (ret > 0)
+		pull_place(row, says, offset, size);
 	return 0;
 }
 
-void msgraph_pull_replay(struct msgraph_pull *pull,
-			 const struct msgraph_row *said, off_t offset,
-			 uint32_t size)
+int msgraph_pull_replay(struct msgraph_pull *pull,
+			const struct msgraph_row *said, off_t offset,
+			uint32_t size)
 {
-	struct msgraph_pulled *row = msgraph_pull_find(pull, said->id);
-	bool is_new = row == NULL, says;
+	struct msgraph_pulled *row;
+	bool says;
+	int ret;
 
-	if (is_new)
-		row = pull_new_row(pull, said->id);
-	says = pull_take(pull, row, said);
-	pull_place(row, is_new, says, offset, size);
+	ret = pull_note(pull, said, &row, &says);
+	if (ret > 0)
+		pull_place(row, says, offset, size);
+	return ret < 0 ? -1 : 0;
 }
 
 static int
 pull_page(const struct msgraph_sync_env *env, struct graph_delta *delta,
-	  struct msgraph_pull *pull, struct graph_failure *fail_r)
+	  struct msgraph_pull *pull, bool *last_r,
+	  struct graph_failure *fail_r)
 {
 	const struct graph_message *msg;
 	struct msgraph_row said;
 	const char *link;
 	int ret = 0;
-	bool last;
 
 	while (ret == 0 &&
 	       (msg = graph_delta_next_row(delta)) != NULL) T_BEGIN {
@@ -158,8 +181,8 @@ pull_page(const struct msgraph_sync_env *env, struct graph_delta *delta,
 		return -1;
 	if (graph_delta_unusable_count(delta) > 0)
 		pull->unnamed = TRUE;
-	link = graph_delta_link(delta, &last);
-	return msgraph_spool_page(env, pull, link, last, fail_r);
+	link = graph_delta_link(delta, last_r);
+	return msgraph_spool_page(env, pull, link, *last_r, fail_r);
 }
 
 static int
@@ -171,9 +194,8 @@ pull_pages(const struct msgraph_sync_env *env, struct graph_delta *delta,
 	int ret;
 
 	while ((ret = graph_delta_next_page(delta, fail_r)) > 0) {
-		if (pull_page(env, delta, pull, fail_r) < 0)
+		if (pull_page(env, delta, pull, &last, fail_r) < 0)
 			return -1;
-		(void)graph_delta_link(delta, &last);
 		if (!last && env->progress != NULL && time(NULL) > told) {
 			told = time(NULL);
 			env->progress(env->context, array_count(&pull->rows));
@@ -271,14 +293,6 @@ static int pull_take_answer(const struct msgraph_sync_env *env,
 	return 0;
 }
 
-static int pull_fail_read(struct graph_failure *fail_r)
-{
-	graph_failure_set(fail_r, GRAPH_ERROR_LOCAL,
-			  "the list of changes cannot be read back: %s",
-			  strerror(errno));
-	return -1;
-}
-
 static int
 pull_ask(const struct msgraph_sync_env *env, struct mail_index_view *view,
 	 struct msgraph_pull *pull, const ARRAY_TYPE(uint32_t) *asked,
@@ -331,12 +345,16 @@ static int pull_add_quarantined(const struct msgraph_sync_env *env,
 	const struct msgraph_quarantined *entry;
 	struct msgraph_pulled *row;
 	time_t now = time(NULL);
+	int ret;
 
 	for (i = 0; i < count; i++) {
 		entry = msgraph_quarantine_get(env->quarantine, i);
-		if (entry->kind != MSGRAPH_QUARANTINE_ROW ||
-		    entry->next > now ||
-		    msgraph_pull_find(pull, entry->id) != NULL)
+		if (entry->kind != MSGRAPH_QUARANTINE_ROW || entry->next > now)
+			continue;
+		ret = msgraph_pull_find(pull, entry->id, &row);
+		if (ret < 0)
+			return pull_fail_read(fail_r);
+		if (ret > 0)
 			continue;
 		named.id = entry->id;
 		row = pull_new_row(pull, entry->id);
@@ -354,8 +372,9 @@ static bool pull_is_settled(const struct msgraph_sync_env *env,
 			    struct mail_index_view *view,
 			    const struct msgraph_quarantined *entry)
 {
-	const struct msgraph_pulled *row;
+	struct msgraph_pulled *row;
 	unsigned int i, n;
+	int ret;
 
 	/* a body is wanted as long as the message is here, a row until it is */
 	if ((msgraph_idmap_find(env->idmap, view, entry->id) != 0) ==
@@ -366,9 +385,9 @@ static bool pull_is_settled(const struct msgraph_sync_env *env,
 	/* if it has come in only now, the next pull will see to it */
 	if (!pull->have_by_id)
 		return FALSE;
-	row = msgraph_pull_find(pull, entry->id);
-	if (row == NULL)
-		return pull->full && !pull->unnamed;
+	ret = msgraph_pull_find(pull, entry->id, &row);
+	if (ret <= 0)
+		return ret == 0 && pull->full && !pull->unnamed;
 	if (row->removed)
 		return TRUE;
 	i = array_ptr_to_idx(&pull->rows, row);

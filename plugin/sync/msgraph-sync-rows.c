@@ -47,24 +47,24 @@ const char *msgraph_pull_id(const struct msgraph_pull *pull,
 	return id;
 }
 
-struct msgraph_pulled *msgraph_pull_find(const struct msgraph_pull *pull,
-					 const char *id)
+int msgraph_pull_find(const struct msgraph_pull *pull, const char *id,
+		      struct msgraph_pulled **row_r)
 {
 	uint32_t n, sum = crc32_str(id);
-	struct msgraph_pulled *row;
+	const char *row_id;
 	unsigned int pos = 0;
-	bool found = FALSE;
+	int ret = 0;
 
-	while ((n = msgraph_slots_next(&pull->by_id, sum, &pos)) != 0) {
-		row = array_idx_modifiable(&pull->rows, n - 1);
-		T_BEGIN {
-			found = null_strcmp(msgraph_pull_id(pull, row),
-					    id) == 0;
-		} T_END;
-		if (found)
-			return row;
-	}
-	return NULL;
+	*row_r = NULL;
+	while (ret == 0 &&
+	       (n = msgraph_slots_next(&pull->by_id, sum, &pos)) != 0) T_BEGIN {
+		*row_r = array_idx_modifiable(&pull->rows, n - 1);
+		row_id = msgraph_pull_id(pull, *row_r);
+		ret = row_id == NULL ? -1 : strcmp(row_id, id) == 0 ? 1 : 0;
+	} T_END;
+	if (ret <= 0)
+		*row_r = NULL;
+	return ret;
 }
 
 int msgraph_pull_read(const struct msgraph_pull *pull,

@@ -150,7 +150,8 @@ spool_take_record(const struct msgraph_sync_env *env, struct msgraph_pull *pull,
 				  spool_path(env));
 		return -1;
 	}
-	msgraph_pull_replay(pull, &said, offset, record->size);
+	if (msgraph_pull_replay(pull, &said, offset, record->size) < 0)
+		return spool_fail(env, "read", fail_r);
 	return 0;
 }
 

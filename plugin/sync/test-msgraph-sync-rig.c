@@ -45,6 +45,7 @@ void rig_begin(const char *name)
 
 	test_begin(name);
 	rig.differences = str_new(default_pool, 128);
+	rig.edited = str_new(default_pool, 32);
 	rig.dir = t_strdup_printf("test-sync.%ld", (long)getpid());
 	if (mkdir(rig.dir, 0700) < 0)
 		i_fatal("mkdir(%s): %m", rig.dir);
@@ -66,6 +67,7 @@ void rig_end(void)
 		i_error("%s", error);
 	io_loop_destroy(&rig.ioloop);
 	str_free(&rig.differences);
+	str_free(&rig.edited);
 	test_end();
 }
 
@@ -81,6 +83,12 @@ static void differs(void *context ATTR_UNUSED, enum msgraph_difference what,
 		    id == NULL ? "?" : id);
 }
 
+static void edited(void *context ATTR_UNUSED, const char *id)
+{
+	str_printfa(rig.edited, "%s%s", str_len(rig.edited) == 0 ? "" : " ",
+		    id);
+}
+
 void rig_sync_mode(enum msgraph_sync_flags flags,
 		      enum msgraph_expunge_mode mode)
 {
@@ -92,13 +100,14 @@ void rig_sync_mode(enum msgraph_sync_flags flags,
 		.index = rig.index, .idmap = rig.idmap, .client = rig.client,
 		.event = event, .folder_id = TEST_GRAPH_FOLDER, .dir = rig.dir,
 		.expunge_mode = mode, .trash_id = "trash",
-		.edited = rig.edited, .context = rig.context,
+		.edited = edited,
 		.differs = differs,
 	};
 	const char *error;
 
 	test_graph_clear_log(rig.graph);
 	str_truncate(rig.differences, 0);
+	str_truncate(rig.edited, 0);
 	graph_client_set_deadline(rig.client, rig.deadline_msecs);
 	test_assert(msgraph_sync_run(&env, flags, &rig.result, &error) == 0);
 	rig.quarantined = msgraph_quarantine_count(quarantine);

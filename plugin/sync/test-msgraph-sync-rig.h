@@ -22,13 +22,12 @@ struct test_rig {
 
 	/* for the next sync; 0 = none */
 	unsigned int deadline_msecs;
-	void (*edited)(void *context, const char *id);
-	void *context;
 
 	/* of the last one */
 	struct msgraph_sync_result result;
 	unsigned int quarantined;
 	string_t *differences;	/* "flags:2=b ..." */
+	string_t *edited;	/* ids of edited drafts: "a b" */
 };
 
 extern struct test_rig rig;

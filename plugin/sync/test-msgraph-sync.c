@@ -30,6 +30,24 @@ static void test_first_sync(void)
 	rig_end();
 }
 
+static void test_alike(void)
+{
+	rig_begin("ids that are alike; of one second in the order of the ids");
+	/* these have the same CRC32 */
+	test_graph_add(rig.graph, "plumless", 2);
+	test_graph_add(rig.graph, "buckeroo", 2);
+	test_graph_add(rig.graph, "z", 1);
+	test_graph_add(rig.graph, "y", 1);
+	test_graph_page(rig.graph, "plumless z buckeroo y", NULL, "L1");
+	rig_sync();
+	check("1=y 2=z 3=buckeroo 4=plumless");
+	test_graph_msg(rig.graph, "plumless")->read = TRUE;
+	test_graph_page(rig.graph, "-buckeroo plumless", NULL, "L2");
+	rig_sync();
+	check("1=y 2=z 4=plumlessS");
+	rig_end();
+}
+
 static void test_changes(void)
 {
 	rig_begin("flags, deletes and new ones; what we know changes nothing");
@@ -89,6 +107,35 @@ static void test_token_lost(void)
 		test_assert_idx(rig.result.pull.error == GRAPH_OK, i);
 		test_assert_strcmp_idx(rig_index_text(), "1=a 3=c", i);
 	}
+	rig_end();
+}
+
+static unsigned int delta_requests;
+
+/* When the page before has come, and the one before that was written. */
+static void damage_the_spool(void)
+{
+	if (++delta_requests == 4 &&
+	    truncate(t_strconcat(rig.dir, "/msgraph.spool", NULL), 0) < 0)
+		i_fatal("truncate(msgraph.spool): %m");
+}
+
+static void test_unreadable_spool(void)
+{
+	rig_begin("what cannot be read back is not taken for gone");
+	rig_fill();
+	test_graph_page_fail(rig.graph, 410, "");
+	test_graph_page(rig.graph, "a b c", "N1", NULL);
+	test_graph_page(rig.graph, "a", "N2", NULL);
+	test_graph_page(rig.graph, "", NULL, "L2");
+	/* so everything is listed anew */
+	test_graph_page(rig.graph, "a c", NULL, "L3");
+	delta_requests = 0;
+	test_graph_before_delta(rig.graph, damage_the_spool);
+	rig_sync();
+	test_assert(rig.result.pull.error == GRAPH_OK);
+	check_log("DELTA L1 DELTA DELTA N1 DELTA N2 DELTA");
+	check("1=a 3=c");
 	rig_end();
 }
 
@@ -279,9 +326,11 @@ int main(void)
 {
 	static void (*const test_functions[])(void) = {
 		test_first_sync,
+		test_alike,
 		test_changes,
 		test_interrupted,
 		test_token_lost,
+		test_unreadable_spool,
 		test_sweep_spares_new_ones,
 		test_other_process_first,
 		test_rows_that_say_little,
