@@ -188,6 +188,26 @@ static void test_pages(void)
 	T_CHECK(graph_json_split_page("<html>", 6, &page) < 0);
 }
 
+static void test_page_longest_string(void)
+{
+	static const char head[] = "{\"value\":[\"", tail[] = "\"]}";
+	size_t over, size, len = sizeof(head) - 1;
+	struct graph_json_page page;
+	char *text;
+
+	text = msnet_malloc(len + GRAPH_JSON_MAX_STRING + sizeof(tail));
+	memcpy(text, head, len);
+	for (over = 0; over < 2; over++) {
+		memset(text + len, 'x', GRAPH_JSON_MAX_STRING);
+		size = len + GRAPH_JSON_MAX_STRING - 1 + over;
+		memcpy(text + size, tail, sizeof(tail) - 1);
+		T_CHECK((graph_json_split_page(text, size + sizeof(tail) - 1,
+					       &page) == 0) == (over == 0));
+		graph_json_page_deinit(&page);
+	}
+	free(text);
+}
+
 static void test_page_strings(void)
 {
 	static const struct {
@@ -293,5 +313,6 @@ int main(void)
 	test_rows();
 	test_pages();
 	test_page_strings();
+	test_page_longest_string();
 	T_RETURN();
 }

@@ -31,17 +31,11 @@ def rig():
 
 def peak_kb(rig):
     """Largest of the processes that serve a logged-in client."""
-    master, peak = rig.processes["dovecot"].pid, 0
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/status") as f:
-                status = f.read()
-        except OSError:
-            continue
-        if re.search(rf"^PPid:\t{master}$", status, re.M) and \
-                status.startswith("Name:\timap\n"):
+    peak = 0
+    for pid in rig.imap_pids():
+        with open(f"/proc/{pid}/status") as f:
             peak = max(peak, int(re.search(r"VmHWM:\s+(\d+)",
-                                           status).group(1)))
+                                           f.read()).group(1)))
     return peak
 
 
