@@ -1,10 +1,12 @@
 """The results as a picture: wall time of each row for each latency, beside the
 floor."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-from matplotlib import pyplot
+try:
+    import matplotlib
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+except ImportError:
+    pyplot = None
 
 
 def _series(results, messages, latency, names):
@@ -15,6 +17,9 @@ def _series(results, messages, latency, names):
 
 
 def draw(results, path):
+    if pyplot is None:
+        print(f"{path} is not drawn: install python3-matplotlib")
+        return
     sizes = sorted({r["messages"] for r in results})
     latencies = sorted({r["latency_ms"] for r in results})
     names = list(dict.fromkeys(r["row"] for r in results))
