@@ -226,14 +226,23 @@ msgraph_mailbox_create(struct mailbox *box,
 {
 	struct msgraph_mailbox *mbox = MSGRAPH_MAILBOX(box);
 	struct msgraph_folders *folders = mbox->storage->account->folders;
+	const struct msgraph_folder *folder;
 	struct graph_failure fail;
+	int ret;
 
 	if (update != NULL &&
 	    (update->uid_validity != 0 ||
 	     !guid_128_is_empty(update->mailbox_guid))) {
-		mail_storage_set_error(box->storage, MAIL_ERROR_NOTPOSSIBLE,
-			"Identity of a Microsoft 365 folder cannot be chosen");
-		return -1;
+		/* dsync goes on with a folder that exists */
+		ret = msgraph_mailbox_find_folder(mbox, &folder);
+		if (ret == 0) {
+			mail_storage_set_error(box->storage,
+				MAIL_ERROR_NOTPOSSIBLE,
+				"Identity of a Microsoft 365 folder cannot be "
+				"chosen");
+		}
+		if (ret <= 0)
+			return -1;
 	}
 	if (msgraph_folders_load(folders, &fail) < 0 ||
 	    msgraph_folders_create(folders, box->name, &fail) < 0) {
@@ -301,6 +310,16 @@ msgraph_mailbox_get_status(struct mailbox *box,
 	return 0;
 }
 
+/* Of the folder's id: outlives renames and a lost index. Where dsync finds a
+   folder on both sides, both take the greater GUID of the two. This one cannot
+   change, so it is made greater than any that Dovecot itself makes: they begin
+   with a nanosecond, the low byte first. */
+static void msgraph_folder_guid128(const char *id, guid_128_t guid_r)
+{
+	msgraph_id_guid128(id, guid_r);
+	memset(guid_r, 0xff, sizeof(uint32_t));
+}
+
 static int
 msgraph_mailbox_get_metadata(struct mailbox *box,
 			     enum mailbox_metadata_items items,
@@ -311,8 +330,7 @@ msgraph_mailbox_get_metadata(struct mailbox *box,
 	int ret;
 
 	if ((items & MAILBOX_METADATA_GUID) != 0 && box->opened) {
-		/* of the folder's id: outlives renames and a lost index */
-		msgraph_id_guid128(mbox->folder_id, metadata_r->guid);
+		msgraph_folder_guid128(mbox->folder_id, metadata_r->guid);
 		items &= ENUM_NEGATE(MAILBOX_METADATA_GUID);
 	} else if ((items & MAILBOX_METADATA_GUID) != 0) {
 		ret = msgraph_mailbox_find_folder(mbox, &folder);
@@ -324,7 +342,7 @@ msgraph_mailbox_get_metadata(struct mailbox *box,
 				T_MAIL_ERR_MAILBOX_NOT_FOUND(box->vname));
 			return -1;
 		}
-		msgraph_id_guid128(folder->id, metadata_r->guid);
+		msgraph_folder_guid128(folder->id, metadata_r->guid);
 		items &= ENUM_NEGATE(MAILBOX_METADATA_GUID);
 	}
 	/* as for the status: index-storage asks Graph nothing */

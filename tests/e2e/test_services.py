@@ -266,6 +266,29 @@ def test_doveadm_import(rig):
     assert stored[0]["verb"] == 102
 
 
+@pytest.mark.parametrize("guid", ["01" * 16, "ffffff3b" + "ff" * 12])
+def test_doveadm_sync_folders_of_both(rig, guid):
+    """Of the two identities of a folder that both sides have, dsync chooses
+    one: that of Graph, which cannot change, whatever the other one is."""
+    folders = ["INBOX", "Both " + guid[:8]]
+    rig.sim("folder", op="create", path=folders[1])
+    rig.sim("deliver", folder=folders[1])
+    path = own_dir(rig, "both-" + guid[:8])
+    dest = f"maildir:{path}" + ("" if dovecot.IS_24 else ":LAYOUT=fs")
+    options = dovecot.other_store("maildir", path)
+    rig.doveadm("mailbox create", folders[1], options=options)
+    for n, name in enumerate(folders):
+        rig.doveadm("mailbox update", "--uid-validity", "4000000000",
+                    "--mailbox-guid", guid[:-2] + f"{n:02x}", name,
+                    options=options)
+    rig.doveadm("sync", dest)
+    assert listing(rig, folders, options) == listing(rig, folders)
+    for name in folders:
+        here, there = (rig.doveadm("mailbox status", "guid uidvalidity", name,
+                                   options=o) for o in ([], options))
+        assert here == there
+
+
 def test_doveadm_sync(rig):
     """Flags and deletions go both ways. New mail comes from Graph only: dsync
     needs to choose UIDs, which is refused instead of doubled."""
