@@ -24,7 +24,8 @@ packages="$PACKAGES_BUILD $PACKAGES_SIM $PACKAGES_TEST"
 ! wanted sim || packages="$packages $PACKAGES_NODE"
 ! wanted deb || packages="$packages $PACKAGES_DEB"
 packages_install $packages || exit 1
-! wanted e2e || packages_install $(packages_known $PACKAGES_PHP) || exit 1
+! wanted e2e || packages_install \
+	$(packages_known $PACKAGES_PHP $PACKAGES_FTS) || exit 1
 clean=
 if [ -z "$dir" ]; then
 	dir=$(mktemp -d /tmp/msgraph-test.XXXXXX)

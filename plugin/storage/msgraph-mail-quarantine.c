@@ -8,11 +8,27 @@
 #include "msgraph-quarantine.h"
 #include "msgraph-storage.h"
 
+/* The fts plugins end at a message that cannot be read, and go on after one
+   that is gone. What has not been had for so long no longer holds up the index
+   of the others; once it can be had, doveadm fts rescan brings it in. */
+static bool is_left_out_of_index(struct mail *mail,
+				 const struct msgraph_quarantined *entry)
+{
+	const char *reason = ((struct mail_private *)mail)->get_stream_reason;
+
+	return reason != NULL && strcmp(reason, "fts indexing") == 0 &&
+		msgraph_quarantine_is_lasting(entry->tries);
+}
+
 static void set_quarantined(struct mail *mail,
 			    const struct msgraph_quarantined *entry)
 {
 	long left = ((long)(entry->next - time(NULL)) + 59) / 60;
 
+	if (is_left_out_of_index(mail, entry)) {
+		mail_set_expunged(mail);
+		return;
+	}
 	/* A search is to go on, as if there was nothing to be found. For the
 	   other kind imap says NO [PARSE] however often a client asks, while
 	   all others in the end lead to a BYE. */

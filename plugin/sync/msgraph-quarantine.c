@@ -84,6 +84,11 @@ unsigned int msgraph_quarantine_pause(unsigned int tries)
 	return I_MIN(secs, QUARANTINE_PAUSE_MAX_SECS);
 }
 
+bool msgraph_quarantine_is_lasting(unsigned int tries)
+{
+	return msgraph_quarantine_pause(tries) == QUARANTINE_PAUSE_MAX_SECS;
+}
+
 /*
  * The file: one line each, fields separated by blanks
  */

@@ -57,5 +57,7 @@ void msgraph_quarantine_remove(struct msgraph_quarantine *quarantine,
 bool msgraph_quarantine_is_for(const struct graph_failure *fail);
 /* PURE: seconds until the next try after so many (from 1). */
 unsigned int msgraph_quarantine_pause(unsigned int tries);
+/* PURE: the pauses do not grow any more, which takes half a day. */
+bool msgraph_quarantine_is_lasting(unsigned int tries);
 
 #endif

@@ -409,6 +409,8 @@ static void test_quarantine(void)
 	test_assert(msgraph_quarantine_pause(9) == 15360);
 	test_assert(msgraph_quarantine_pause(10) == 6*3600);
 	test_assert(msgraph_quarantine_pause(4000000000U) == 6*3600);
+	test_assert(!msgraph_quarantine_is_lasting(9));
+	test_assert(msgraph_quarantine_is_lasting(10));
 	test_end();
 }
 

@@ -2,6 +2,7 @@
 Nothing is installed: a copy of Dovecot's modules and ours is mounted over
 Dovecot's own, for the processes that are started here alone."""
 
+import glob
 import os
 import re
 import shutil
@@ -140,6 +141,34 @@ mail_attribute_dict = file:%h/attributes
 protocol imap {
   mail_plugins = $mail_plugins imap_zlib
   imap_metadata = yes
+}
+"""
+
+
+def fts_extra():
+    """Full-text search with Debian's plugin, None where there is none"""
+    plugin = "fts_flatcurve" if IS_24 else "fts_xapian"
+    if not glob.glob(os.path.join(MODULES, f"lib2*_{plugin}_plugin.so")):
+        return None
+    if IS_24:
+        return """
+mail_plugins {
+  fts = yes
+  fts_flatcurve = yes
+}
+fts flatcurve {
+}
+language en {
+  default = yes
+  filters = lowercase
+}
+"""
+    return """
+mail_plugins = $mail_plugins fts fts_xapian
+plugin {
+  fts = xapian
+  fts_xapian = partial=3 full=20
+  fts_enforced = yes
 }
 """
 

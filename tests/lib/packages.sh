@@ -10,6 +10,8 @@ python3-pytest python3-pytest-xdist python3-msal valgrind isync offlineimap3 neo
 xz-utils"
 # not in every release of Debian: its c-client has left with PHP 8.4
 PACKAGES_PHP="php-cli php-imap"
+# full-text search: the one of Dovecot 2.3, and that of 2.4
+PACKAGES_FTS="dovecot-fts-xapian dovecot-flatcurve"
 PACKAGES_LINT="clang clang-tidy cppcheck mandoc"
 PACKAGES_DEB="build-essential debhelper lintian"
 # for the judge @azure/msal-node; Node.js from elsewhere will do
