@@ -37,6 +37,14 @@ fi
 trap 'kill $(jobs -p) 2>/dev/null; wait; [ -z "$clean" ] || rm -rf "$clean"' EXIT
 
 passed=0 failed=0 skipped=0
+: > "$dir/failed"
+
+# are_failed: names what has failed, one on each line of the input; shown again
+# at the end
+are_failed() {
+	sed -E 's/^(FAILED|FAIL:|ERROR:?) //; s/ - .*//; s/^/FAILED /' \
+		>> "$dir/failed"
+}
 
 # step NAME COMMAND...: one test
 step() {
@@ -49,6 +57,7 @@ step() {
 		echo "FAIL $name"
 		tail -40 "$dir/log"
 		failed=$((failed + 1))
+		echo "$name" | are_failed
 		return 1
 	fi
 }
@@ -67,6 +76,7 @@ pytest_step() {
 	failed=$((failed + $(count failed) + $(count 'error')))
 	skipped=$((skipped + $(count skipped)))
 	[ -n "$last" ] || failed=$((failed + 1))
+	grep -E '^(FAILED|ERROR) ' "$dir/log" | are_failed
 }
 
 # make check, each program a test
@@ -81,6 +91,7 @@ unit() {
 	local bad
 	bad=$(grep -cE '^(FAIL|ERROR): ' "$dir/log")
 	failed=$((failed + bad))
+	grep -E '^(FAIL|ERROR): ' "$dir/log" | are_failed
 	if [ "$bad" != 0 ]; then
 		find "$dir/build/tree" -name 'test-*.log' | xargs tail -n 30
 	fi
@@ -120,6 +131,7 @@ wait_chroots() {
 	wait
 	for suite in $chroots; do
 		cat "$dir/$suite.log"
+		grep '^FAILED ' "$dir/$suite.log" | are_failed
 		while read -r line; do
 			[[ $line =~ $COUNTS ]] || continue
 			passed=$((passed + BASH_REMATCH[1]))
@@ -133,6 +145,7 @@ COUNTS='^([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped$'
 
 finish() {
 	wait_chroots
+	sort -u "$dir/failed"
 	echo "$passed passed, $failed failed, $skipped skipped"
 	[ "$failed" = 0 ]
 	exit

@@ -264,22 +264,47 @@ msgraph_mailbox_update(struct mailbox *box, const struct mailbox_update *update)
 	return index_storage_mailbox_update(box, update);
 }
 
+/* As Graph sees it now; what it only names is there, too. */
+static int msgraph_mailbox_check_empty(struct mailbox *box)
+{
+	struct msgraph_mailbox *mbox = MSGRAPH_MAILBOX(box);
+	struct msgraph_sync_result result;
+	struct mail_index_view *view;
+	unsigned int count;
+
+	if (msgraph_mailbox_sync_strictly(mbox, MSGRAPH_SYNC_PULL,
+					  &result) < 0)
+		return -1;
+	view = mail_index_view_open(box->index);
+	count = mail_index_view_get_messages_count(view);
+	mail_index_view_close(&view);
+	if (count + msgraph_quarantine_count(mbox->quarantine) > 0) {
+		mail_storage_set_error(box->storage, MAIL_ERROR_EXISTS,
+				       "Mailbox isn't empty");
+		return -1;
+	}
+	return 0;
+}
+
 static int msgraph_mailbox_delete(struct mailbox *box)
 {
 	struct msgraph_mailbox *mbox = MSGRAPH_MAILBOX(box);
 	struct msgraph_account *account = mbox->storage->account;
-	int ret;
+	int ret = 0;
 
+	if (!box->opened)
+		return index_storage_mailbox_delete(box);
 	/* the list deletes by name */
-	account->deleting_id = box->opened ? mbox->folder_id : NULL;
-	if (box->deleting_must_be_empty || !box->opened)
-		ret = index_storage_mailbox_delete(box);
+	account->deleting_id = mbox->folder_id;
 	/* Graph takes the folder and what is in it in one request, so the
 	   generic expunge of all messages first is left out. If Graph refuses,
 	   mailbox_delete() takes the mark back. */
-	else if (mailbox_mark_index_deleted(box, TRUE) < 0)
-		ret = -1;
-	else
+	if (box->deleting_must_be_empty) T_BEGIN {
+		ret = msgraph_mailbox_check_empty(box);
+	} T_END;
+	if (ret == 0)
+		ret = mailbox_mark_index_deleted(box, TRUE);
+	if (ret == 0)
 		ret = index_storage_mailbox_delete_post(box);
 	account->deleting_id = NULL;
 	return ret;

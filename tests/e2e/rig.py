@@ -35,15 +35,24 @@ SECRET = f"{MARKER}-client-secret"
 PASSWORD = f"{MARKER}-imap-password"
 
 
+_taken = []
+
+
 def free_port():
-    """None that the kernel gives to clients meanwhile"""
+    """None that the kernel gives to clients meanwhile, or that another process
+    of tests has been given: each port goes with a name that is held."""
     while True:
+        port = random.randrange(20000, 32768)
+        name = socket.socket(socket.AF_UNIX)
         with socket.socket() as s:
             try:
-                s.bind(("127.0.0.1", random.randrange(20000, 32768)))
+                name.bind(f"\0msgraph-test-{port}")
+                s.bind(("127.0.0.1", port))
             except OSError:
+                name.close()
                 continue
-            return s.getsockname()[1]
+        _taken.append(name)
+        return port
 
 
 def wait_for(what, check, seconds=60):

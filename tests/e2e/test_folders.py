@@ -1,5 +1,8 @@
 """Folders of a German mailbox: roles, odd names, trees."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from imaptools import bodies, command, ok, quoted
@@ -170,3 +173,50 @@ def test_idle_tells_everything(rig, imap):
     imap.send(b"DONE\r\n")
     while not imap.readline().startswith(b"x OK"):
         pass
+
+
+def test_delete_if_empty(rig, imap):
+    rig.sim("folder", op="create", path="Old")
+    ident = rig.sim("deliver", folder="Old")["ids"][0]
+    refused = rig.try_doveadm("mailbox delete", "-e", "Old")
+    assert refused.returncode != 0 and "isn't empty" in refused.stderr
+    ok(imap.select("Old"))            # it was not left marked as deleted
+    rig.sim("delete", id=ident)
+    # what Graph names and cannot give
+    rig.sim("switch", delta_rows="partial")
+    ident = rig.sim("deliver", folder="Old")["ids"][0]
+    rig.sim("patch", id=ident, isRead=True, poison=500)
+    refused = rig.try_doveadm("mailbox delete", "-e", "Old")
+    assert refused.returncode != 0 and "isn't empty" in refused.stderr
+    rig.sim("switch", delta_rows="full")
+    rig.sim("delete", id=ident)
+    # it cannot be looked at
+    rig.sim("fault", method="GET", path="messages/delta", status=400, count=9)
+    refused = rig.try_doveadm("mailbox delete", "-e", "Old")
+    assert refused.returncode != 0 and "Old" in paths(rig)
+    rig.sim("faults/clear")
+    rig.doveadm("mailbox delete", "-e", "Old")
+    assert "Old" not in paths(rig)
+    rig.log_errors()
+
+
+def test_delete_only_what_was_looked_at(rig, imap):
+    """doveadm looks whether the folder is empty; meanwhile its name becomes
+    another one's, and another session has told the processes of it."""
+    rig.sim("folder", op="create", path="Old")
+    time.sleep(1.1)
+    ok(imap.select("Old"))
+    rig.sim("fault", method="GET", path="messages/delta", delay=2.5)
+    with ThreadPoolExecutor() as pool:
+        deleted = pool.submit(rig.try_doveadm, "mailbox delete", "-e", "Old")
+        time.sleep(1.2)
+        rig.sim("folder", op="rename", path="Old", name="Kept")
+        rig.sim("folder", op="create", path="Old")
+        assert listed(imap, '""', "Kept")
+        deleted = deleted.result()
+    rig.sim("faults/clear")
+    assert deleted.returncode != 0 and "renamed; try again" in deleted.stderr
+    assert {"Old", "Kept"} <= set(paths(rig))
+    rig.doveadm("mailbox delete", "-e", "Old")
+    assert "Old" not in paths(rig) and "Kept" in paths(rig)
+    assert rig.log_errors() == []

@@ -61,10 +61,14 @@ class Chromium:
         args = ["--headless=new", "--no-sandbox", "--disable-gpu",
                 "--disable-dev-shm-usage", "--hide-scrollbars",
                 "--disable-background-networking"]
-        value = driver.call("POST", "/session", {"capabilities": {
-            "alwaysMatch": {
-                "browserName": "chrome", "acceptInsecureCerts": True,
-                "goog:chromeOptions": {"args": args}}}})
+        wanted = {"capabilities": {"alwaysMatch": {
+            "browserName": "chrome", "acceptInsecureCerts": True,
+            "goog:chromeOptions": {"args": args}}}}
+        try:
+            value = driver.call("POST", "/session", wanted)
+        except (RuntimeError, OSError):
+            # a browser may not come up in time on a busy machine
+            value = driver.call("POST", "/session", wanted)
         self.path = "/session/" + value["sessionId"]
         self.look(width, height, dark)
 
