@@ -67,6 +67,9 @@ bool msgraph_quarantine_is_for(const struct graph_failure *fail)
 	case GRAPH_ERROR_TOO_BIG:
 	case GRAPH_ERROR_PROTOCOL:
 		return TRUE;
+	case GRAPH_ERROR_LOST:
+		/* its bytes end early, each time */
+		return fail->status == 200;
 	case GRAPH_ERROR_UNAVAILABLE:
 		return fail->status >= 500 && fail->status != 503 &&
 			fail->status != 504;

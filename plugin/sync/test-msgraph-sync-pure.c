@@ -397,6 +397,8 @@ static void test_quarantine(void)
 		{ { .error = GRAPH_ERROR_AUTH, .status = 401 }, FALSE },
 		{ { .error = GRAPH_ERROR_THROTTLED, .status = 429 }, FALSE },
 		{ { .error = GRAPH_ERROR_LOST }, FALSE },
+		{ { .error = GRAPH_ERROR_LOST, .status = 200 }, TRUE },
+		{ { .error = GRAPH_ERROR_LOST, .status = 503 }, FALSE },
 	};
 	unsigned int i;
 

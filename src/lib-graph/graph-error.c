@@ -407,6 +407,7 @@ void graph_failure_from_response(struct graph_failure *fail, const char *what,
 	if (resp->result != MSNET_OK) {
 		graph_failure_set(fail, graph_error_from_result(resp->result),
 				  "%s failed: %s", what, resp->error);
+		fail->status = resp->cut_status;
 		return;
 	}
 	graph_failure_from_parts(fail, what, resp->status, resp->body,

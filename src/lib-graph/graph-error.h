@@ -34,7 +34,9 @@ enum graph_error {
 /* Plain data, no pointers to free. */
 struct graph_failure {
 	enum graph_error error;
-	int status;			/* HTTP, 0 = none */
+	/* HTTP, 0 = none; with GRAPH_ERROR_LOST of an answer that ended
+	   early */
+	int status;
 	/* Graph's error.code, "" if none; cut to fit */
 	char code[80];
 	char request_id[48];

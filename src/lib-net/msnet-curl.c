@@ -595,6 +595,8 @@ msnet_curl_exchange_finish(struct msnet_curl_exchange *ex, CURLcode code)
 	if (resp->result == MSNET_OK && status == 0)
 		resp->result = MSNET_LOST;
 	if (resp->result != MSNET_OK) {
+		if (resp->result == MSNET_LOST)
+			resp->cut_status = (int)status;
 		ex->resp = resp;
 		msnet_curl_set_error(ex, code);
 		ex->resp = NULL;

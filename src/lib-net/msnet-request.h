@@ -74,6 +74,8 @@ struct msnet_response {
 	/* one line for logs, no URL query, no secret; "" when MSNET_OK */
 	char error[256];
 	int status;			/* 0 unless MSNET_OK */
+	/* MSNET_LOST: the status of an answer that ended early, 0 = none came */
+	int cut_status;
 	struct msnet_header *headers;
 	unsigned int header_count;
 	/* memory body, always NUL-terminated, or NULL when it went to the fd */

@@ -122,6 +122,21 @@ def test_what_is_no_message(rig, bad):
     assert values(rig) == []
 
 
+def test_bytes_that_end_early(rig, bad):
+    """each time, while the others can be had"""
+    imap, ident, number = bad
+    rig.sim("fault", method="GET", path=f"{ident}/\\$value", phase="after",
+            cut=40, count=99)
+    assert "[PARSE]" in refused(imap.fetch("1:*", "(BODY.PEEK[])"))
+    assert status(rig) == 1
+    rig.sim("log/clear")
+    refused(imap.fetch(str(number), "(BODY.PEEK[])"))
+    assert values(rig) == []
+    rig.sim("faults/clear")
+    end_pause(rig)
+    assert b"SGVs" in bodies(imap, ids=str(number))[0]
+
+
 def test_listed_but_not_found(rig, bad):
     """Only its bytes, or the whole message"""
     imap, ident, number = bad
