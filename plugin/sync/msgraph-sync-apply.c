@@ -19,6 +19,7 @@ struct apply {
 	const struct msgraph_sync_env *env;
 	const struct msgraph_pull *pull;
 	ARRAY_TYPE(msgraph_pending) *pending;
+	ARRAY_TYPE(seq_range) *marked;
 	struct mail_index_view *view;
 	struct mail_index_transaction *trans;
 	struct msgraph_cache *cache;
@@ -210,12 +211,33 @@ static void apply_flags(struct apply *apply, uint32_t seq,
 	}
 }
 
+/* Sequence of the live record with this id, 0 if there is none. One that we
+   moved away ourselves does not count: if the id is here again, the message
+   has come back. */
+static uint32_t apply_find(struct apply *apply, const char *id)
+{
+	struct msgraph_rec rec;
+	const char *found, *error;
+	uint32_t seq = msgraph_idmap_find(apply->env->idmap, apply->view, id);
+
+	if (seq != 0 &&
+	    msgraph_idmap_get(apply->env->idmap, apply->view, seq, &found,
+			      &rec, &error) > 0 &&
+	    (rec.flags & MSGRAPH_REC_MOVED) != 0)
+		return 0;
+	return seq;
+}
+
 static int apply_append(struct apply *apply, const struct msgraph_row *said)
 {
 	const char *const *keywords;
 	uint32_t seq;
 	bool differ;
 
+	/* known and new at a time: a draft that has been edited */
+	if ((said->state.flags & MAIL_DELETED) != 0 &&
+	    apply_find(apply, said->id) != 0)
+		seq_range_array_add(apply->marked, apply->next_uid);
 	mail_index_append(apply->trans, apply->next_uid++, &seq);
 	if (msgraph_idmap_set(apply->env->idmap, apply->trans, seq, said->id,
 			      said->size_estimate, 0, said->content_sum,
@@ -240,23 +262,6 @@ static int apply_fail_read(struct apply *apply)
 	*apply->error_r = t_strdup_printf("the list of changes in %s cannot "
 					  "be read back: %m", apply->env->dir);
 	return -1;
-}
-
-/* Sequence of the live record with this id, 0 if there is none. One that we
-   moved away ourselves does not count: if the id is here again, the message
-   has come back. */
-static uint32_t apply_find(struct apply *apply, const char *id)
-{
-	struct msgraph_rec rec;
-	const char *found, *error;
-	uint32_t seq = msgraph_idmap_find(apply->env->idmap, apply->view, id);
-
-	if (seq != 0 &&
-	    msgraph_idmap_get(apply->env->idmap, apply->view, seq, &found,
-			      &rec, &error) > 0 &&
-	    (rec.flags & MSGRAPH_REC_MOVED) != 0)
-		return 0;
-	return seq;
 }
 
 /* What a row says, or what was said when its message was asked for singly.
@@ -510,6 +515,7 @@ int msgraph_apply(const struct msgraph_sync_env *env,
 		  struct mail_index_view *view,
 		  const struct msgraph_pull *pull,
 		  ARRAY_TYPE(msgraph_pending) *pending,
+		  ARRAY_TYPE(seq_range) *marked,
 		  struct msgraph_sync_result *result, const char **error_r)
 {
 	struct apply apply;
@@ -526,6 +532,7 @@ int msgraph_apply(const struct msgraph_sync_env *env,
 	apply.env = env;
 	apply.pull = pull;
 	apply.pending = pending;
+	apply.marked = marked;
 	apply.view = view;
 	apply.result = result;
 	apply.error_r = error_r;

@@ -75,6 +75,9 @@ struct msgraph_pending {
 	struct msgraph_rec own;
 	/* the id cannot be read just now */
 	bool unreadable;
+	/* an expunge of what others have made something else of, which still
+	   is marked as \Deleted */
+	bool marked;
 	/* after the push; failed: not this time */
 	bool done, failed;
 	/* done, but Graph will never take it: the message is to be shown as
@@ -177,11 +180,13 @@ void msgraph_adopt_deinit(struct msgraph_adopt **adopt);
 
 /* Put a pull into the index, under the sync lock of (view): new messages in
    order of their dates, flags except where a local change is pending, gone
-   ones. Returns -1 with *error_r. */
+   ones. marked gets the UIDs of edited drafts with the \Deleted of what they
+   were. Returns -1 with *error_r. */
 int msgraph_apply(const struct msgraph_sync_env *env,
 		  struct mail_index_view *view,
 		  const struct msgraph_pull *pull,
 		  ARRAY_TYPE(msgraph_pending) *pending,
+		  ARRAY_TYPE(seq_range) *marked,
 		  struct msgraph_sync_result *result, const char **error_r);
 
 /* Give the message what state says of flags and keywords. Returns TRUE if that

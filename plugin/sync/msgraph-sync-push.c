@@ -423,14 +423,37 @@ static bool push_is_edited(struct push *push, struct msgraph_pending *p,
 static void push_verified(struct push *push, struct msgraph_pending *p,
 			  const struct graph_batch_result *result)
 {
+	struct msgraph_flag_state state;
+
 	if (result->failure.error == GRAPH_ERROR_NOT_FOUND ||
 	    (result->message != NULL && result->message->parent_id != NULL &&
 	     strcmp(result->message->parent_id, push->env->folder_id) != 0))
 		p->done = TRUE;
 	else if (result->message == NULL)
 		push_failed(push, p, result);
-	else if (push_is_edited(push, p, result->message))
-		p->done = TRUE;
+	else if (push_is_edited(push, p, result->message)) {
+		msgraph_flags_from_row(result->message, &state);
+		p->marked = (state.flags & MAIL_DELETED) != 0;
+		p->done = !p->marked;
+	}
+}
+
+/* Nor is the edited draft to go with the next EXPUNGE. */
+static void push_unmark(struct push *push)
+{
+	struct msgraph_pending *p;
+	struct graph_patch patch;
+
+	push_begin(push);
+	for (p = push->chunk; p < push->chunk_end; p++) {
+		if (!p->marked || p->done || p->failed)
+			continue;
+		(void)msgraph_flags_to_patch(MAIL_DELETED, 0, FALSE, NULL,
+					     &patch);
+		(void)graph_batch_patch(push->batch, p->id, &patch);
+		push_add(push, p);
+	}
+	push_end(push, push_patched);
 }
 
 /* Is the message still in this folder? One that is elsewhere, because somebody
@@ -451,6 +474,7 @@ static void push_verify(struct push *push)
 		push_add(push, p);
 	}
 	push_end(push, push_verified);
+	push_unmark(push);
 }
 
 enum push_way { PUSH_MOVE, PUSH_DELETE, PUSH_PERMANENT };

@@ -80,11 +80,43 @@ static int sync_begin(const struct msgraph_sync_env *env,
 	return 0;
 }
 
+/* What a client has marked as \Deleted is what the draft was; what others have
+   made of it is not to go with the next EXPUNGE. A change as one of a client's,
+   so that it goes to Graph. */
+static int sync_unmark(const struct msgraph_sync_env *env,
+		       const ARRAY_TYPE(seq_range) *uids, const char **error_r)
+{
+	struct mail_index_transaction *trans;
+	const struct seq_range *range;
+	struct mail_index_view *view;
+	uint32_t seq1, seq2;
+	int ret;
+
+	if (array_is_empty(uids))
+		return 0;
+	(void)mail_index_refresh(env->index);
+	view = mail_index_view_open(env->index);
+	trans = mail_index_transaction_begin(view, 0);
+	array_foreach(uids, range) {
+		if (mail_index_lookup_seq_range(view, range->seq1, range->seq2,
+						&seq1, &seq2))
+			mail_index_update_flags_range(trans, seq1, seq2,
+						      MODIFY_REMOVE,
+						      MAIL_DELETED);
+	}
+	ret = mail_index_transaction_commit(&trans);
+	if (ret < 0)
+		*error_r = msgraph_compat_index_error(env->index);
+	mail_index_view_close(&view);
+	return ret;
+}
+
 static int sync_apply(const struct msgraph_sync_env *env,
 		      const struct msgraph_pull *pull, pool_t pool,
 		      struct msgraph_sync_result *result, const char **error_r)
 {
 	ARRAY_TYPE(msgraph_pending) pending;
+	ARRAY_TYPE(seq_range) marked;
 	struct mail_index_transaction *trans;
 	struct mail_index_sync_ctx *ctx;
 	struct mail_index_view *view;
@@ -93,10 +125,14 @@ static int sync_apply(const struct msgraph_sync_env *env,
 	if (sync_begin(env, &ctx, &view, &trans, error_r) < 0)
 		return -1;
 	p_array_init(&pending, pool, 16);
+	p_array_init(&marked, pool, 1);
 	msgraph_pending_collect(env, ctx, view, pool, &pending);
-	ret = msgraph_apply(env, view, pull, &pending, result, error_r);
+	ret = msgraph_apply(env, view, pull, &pending, &marked, result,
+			    error_r);
 	/* the pending records stay for the push */
 	mail_index_sync_rollback(&ctx);
+	if (ret == 0 && !pull->verify)
+		ret = sync_unmark(env, &marked, error_r);
 	return ret;
 }
 

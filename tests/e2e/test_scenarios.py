@@ -721,9 +721,63 @@ READS = [
         1 APPEND BOX (\Draft) {m4}
         1 SELECT BOX
         * 4 EXISTS
-        1 NOOP
+        1 FETCH 4 (UID FLAGS BODY.PEEK[])
+        * UID 4 .*Draft
         1 NOOP
         ! EXPUNGE
+        sim patch m4 subject=better text=another
+        1 NOOP
+        * 4 EXPUNGE
+        * 4 EXISTS
+        1 FETCH 4 (UID FLAGS BODY.PEEK[])
+        * UID 5 .*Draft
+        * Subject: better
+        * YW5vdGhlcg==
+        1 NOOP
+        ! EXPUNGE
+        sim patch m4 flag=flagged
+        1 NOOP
+        * 4 FETCH .*Flagged
+        ! EXPUNGE
+    """),
+    ("a draft that others have edited is not expunged", r"""
+        1 APPEND BOX (\Draft) {m4}
+        1 SELECT BOX
+        1 STORE 4 +FLAGS (\Deleted)
+        sim patch m4 subject=better text=another
+        1 EXPUNGE
+        * 4 EXPUNGE
+        graph BOX m1 m2 m3 m4
+        1 NOOP
+        * 4 EXISTS
+        1 FETCH 4 (UID FLAGS BODY.PEEK[])
+        * UID 5 .*Draft
+        ! Deleted
+        * Subject: better
+        1 EXPUNGE
+        graph BOX m1 m2 m3 m4
+    """),
+    ("... nor with the next EXPUNGE of who had marked it before", r"""
+        1 APPEND BOX (\Draft) {m4}
+        1 SELECT BOX
+        1 STORE 4 +FLAGS (\Deleted \Flagged)
+        sim patch m4 subject=better text=another
+        1 NOOP
+        * 4 EXPUNGE
+        1 FETCH 4 (UID FLAGS)
+        * UID 5 .*Flagged
+        ! Deleted
+        1 EXPUNGE
+        2 SELECT BOX
+        2 FETCH 4 (UID FLAGS)
+        * UID 5 .*Flagged
+        ! Deleted
+        graph BOX m1 m2 m3 m4
+        2 STORE 4 +FLAGS (\Deleted)
+        1 NOOP
+        * 4 FETCH .*Deleted
+        2 EXPUNGE
+        graph BOX m1 m2 m3
     """),
     ("EXAMINE changes nothing, SELECT does", r"""
         1 EXAMINE BOX

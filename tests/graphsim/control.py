@@ -3,7 +3,7 @@
 import base64
 import hashlib
 
-from . import ids, props, rows
+from . import ids, props, rows, store
 from .wire import Error, Response, not_found
 
 
@@ -96,6 +96,10 @@ def patch(sim, data):
                           ("poison", "poison")):
             if key in data:
                 setattr(msg, attr, data[key])
+        if "subject" in data or "text" in data:
+            msg.subject = data.get("subject", msg.subject)
+            msg.body = ("text", data.get("text", msg.body[1]))
+            store.rebuild(msg)
         if "verb" in data:
             msg.set_prop(props.LAST_VERB, data["verb"])
         if "imapDeleted" in data:

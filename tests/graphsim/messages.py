@@ -94,8 +94,7 @@ def patch(req, msg):
     msg.take(trial)
     if msg.is_draft and not set(body).isdisjoint(
             {"subject", "body", "from", *fields.PEOPLE}):
-        msg.attachments_later = msg.attachments
-        msg.content = store.built_content(msg)
+        store.rebuild(msg)
     req.box.changed(msg, "read" if set(body) == {"isRead"} else "row")
     if "return=minimal" in req.prefer:
         return Response(204)

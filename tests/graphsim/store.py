@@ -336,6 +336,12 @@ class Mailbox:
         return msg
 
 
+def rebuild(msg):
+    """What a draft holds, after its fields have changed."""
+    msg.attachments_later = msg.attachments
+    msg.content = built_content(msg)
+
+
 def built_content(msg):
     """Content of a message that came as JSON: headers from 0x007D where
     given, else from the fields."""
