@@ -160,8 +160,9 @@ fts flatcurve {
 }
 language en {
   default = yes
-  filters = lowercase
 }
+language_filters = lowercase
+language_tokenizers = generic
 """
     return """
 mail_plugins = $mail_plugins fts fts_xapian

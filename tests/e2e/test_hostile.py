@@ -14,7 +14,7 @@ from rig import MARKER, SECRET, Browser, Rig
 from test_oauth import (ALICE, BOB, CALLBACK, http, raw, rss_kb, sign_in_url,
                         state_of, status_of)
 
-RSS_MAX_KB = 32 * 1024
+RSS_MAX_KB = 22 * 1024
 HEADER_SECS = 20
 
 

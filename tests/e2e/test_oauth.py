@@ -355,8 +355,10 @@ def http(rig, method, path, headers="", body=""):
 
 
 def rss_kb(proc):
+    """Its own, without the libraries, which each release of Debian has
+    others of"""
     with open(f"/proc/{proc.pid}/status") as f:
-        return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1])
+        return int(re.search(r"RssAnon:\s+(\d+)", f.read())[1])
 
 
 def check_http(rig):
@@ -423,7 +425,7 @@ def test_slow_clients(rig):
         assert status_of(http(rig, "GET", "/start?i=x")) == 404
         assert ask(rig, op="token", account=ALICE)["status"] == "ok"
         assert time.time() - started < 3
-        assert rss_kb(rig.processes["oauthd"]) < 32 * 1024
+        assert rss_kb(rig.processes["oauthd"]) < 22 * 1024
     finally:
         for s in slow:
             s.close()
