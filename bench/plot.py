@@ -47,6 +47,7 @@ def draw(results, path):
         axis.set_yticks(range(len(names)), names)
         axis.grid(axis="x", alpha=0.3)
     axes[0][0].invert_yaxis()
-    axes[0][-1].legend(loc="lower right", fontsize="small")
-    figure.tight_layout()
+    figure.legend(*axes[0][-1].get_legend_handles_labels(), ncol=4,
+                  loc="lower center", fontsize="small")
+    figure.tight_layout(rect=(0, 0.03, 1, 1))
     figure.savefig(path, dpi=90)
