@@ -1,4 +1,4 @@
-"""doveadm backup of a folder that holds a message which Graph cannot give:
+"""doveadm backup and sync of a folder that holds a message which Graph cannot give:
 never a wrong or an empty message, and it is told which. Dovecot's dsync ends
 there, folders after it wait too; the next run goes on."""
 
@@ -43,23 +43,29 @@ def subjects(rig, folder, options):
             if line.startswith("hdr.subject:")]
 
 
-@pytest.mark.parametrize("driver", ["maildir", "mdbox"])
-def test_backup(rig, driver):
+@pytest.mark.parametrize("command,driver", [
+    ("backup", "maildir"), ("backup", "mdbox"), ("sync", "maildir")])
+def test_whole(rig, command, driver):
     path = rig.file("mail", driver)
     os.makedirs(path)
     os.chown(path, MAIL_UID, MAIL_UID)
     dest = f"{driver}:{path}" + ("" if dovecot.IS_24 else ":LAYOUT=fs")
     options = dovecot.other_store(driver, path)
-    done = rig.try_doveadm("backup", dest)
-    assert done.returncode != 0
-    assert "INBOX" in done.stderr and "UID=3" in done.stderr
+    state = rig.messages()
+    for _ in range(2):
+        done = rig.try_doveadm(command, dest)
+        assert done.returncode != 0
+        assert "INBOX" in done.stderr and "UID=3" in done.stderr
+        # nor does what is missing there vanish here
+        assert rig.messages() == state
     there = subjects(rig, "INBOX", options)
     assert "letter 3" not in there and set(there) <= {
         f"letter {n}" for n in (1, 2, 4, 5)}
     # once it can be had the next run brings the rest
     rig.sim("faults/clear")
     end_pause(rig)
-    rig.doveadm("backup", dest)
+    rig.doveadm(command, dest)
+    assert rig.messages() == state
     assert subjects(rig, "INBOX", options) == [f"letter {n}"
                                                for n in range(1, 6)]
     assert len(subjects(rig, "Other", options)) == 2
