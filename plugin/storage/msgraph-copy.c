@@ -148,6 +148,8 @@ msgraph_copy_get_source(struct msgraph_save_context *ctx, struct mail *mail,
 	op->src_folder_id = p_strdup(ctx->pool, src->folder_id);
 	op->pinned = (rec->flags & MSGRAPH_REC_PINNED) != 0;
 	op->size_estimate = rec->size_estimate;
+	op->content = rec->content;
+	op->sized = (rec->flags & MSGRAPH_REC_SIZED) != 0;
 	op->message_id = msgraph_copy_get_message_id(ctx, mail);
 	return 0;
 }

@@ -15,11 +15,12 @@ msgraph_save_set_rec(struct msgraph_save_context *ctx,
 		     struct mail_index_transaction *trans, uint32_t seq,
 		     const struct msgraph_save_op *op)
 {
+	uint8_t flags = (op->pinned ? MSGRAPH_REC_PINNED : 0) |
+		(op->sized ? MSGRAPH_REC_SIZED : 0);
 	const char *error;
 
 	if (msgraph_idmap_set(ctx->mbox->idmap, trans, seq, op->id,
-			      op->size_estimate,
-			      op->pinned ? MSGRAPH_REC_PINNED : 0, 0,
+			      op->size_estimate, flags, op->content,
 			      &error) < 0) {
 		mailbox_set_critical(&ctx->mbox->box, "msgraph: %s", error);
 		return -1;
@@ -115,8 +116,9 @@ msgraph_save_pin_row(struct msgraph_save_context *ctx,
 	const uint32_t no_offset = 0;
 	uint32_t ext_id;
 
+	/* the list has told its size as well */
 	msgraph_idmap_set_flags(ctx->mbox->idmap, view, trans, seq,
-				MSGRAPH_REC_PINNED);
+				MSGRAPH_REC_PINNED | MSGRAPH_REC_SIZED);
 	if (mail_index_ext_lookup(ctx->mbox->box.index, "cache", &ext_id))
 		mail_index_update_ext(trans, seq, ext_id, &no_offset, NULL);
 }

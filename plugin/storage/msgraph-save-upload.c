@@ -14,6 +14,7 @@
 #include "graph-create.h"
 #include "graph-find.h"
 #include "msgraph-bodies.h"
+#include "msgraph-cache.h"
 #include "msgraph-compose.h"
 #include "msgraph-error.h"
 #include "msgraph-save.h"
@@ -65,14 +66,14 @@ static const char *msgraph_save_read_message_id(int fd)
 /* Flags of a message that exists already, absolute. */
 static int
 msgraph_save_send_flags(struct msgraph_save_context *ctx,
-			const struct msgraph_save_op *op, bool only_set)
+			const struct msgraph_save_op *op)
 {
 	struct graph_batch *batch;
 	struct graph_patch patch;
 	struct graph_failure fail;
 	int ret = 0;
 
-	if (!msgraph_save_patch(op, only_set, &patch))
+	if (!msgraph_save_patch(op, FALSE, &patch))
 		return 0;
 	batch = graph_batch_init(ctx->mbox->storage->account->client);
 	(void)graph_batch_patch(batch, op->id, &patch);
@@ -82,6 +83,39 @@ msgraph_save_send_flags(struct msgraph_save_context *ctx,
 		ret = msgraph_save_failed(ctx, &fail);
 	graph_batch_deinit(&batch);
 	return ret;
+}
+
+/* The flags of a draft, and what it is like at Graph: others may edit it before
+   it is listed for the first time, which that listing is to show. Without an
+   answer to this, or with half of one, that listing is taken for ours. */
+static int
+msgraph_save_finish_draft(struct msgraph_save_context *ctx,
+			  struct msgraph_save_op *op,
+			  const struct graph_patch *patch)
+{
+	const struct graph_message *msg;
+	struct graph_batch *batch;
+	struct graph_failure fail = { .error = GRAPH_OK }, ignored;
+	unsigned int look, send = 0;
+	uint32_t size;
+
+	batch = graph_batch_init(ctx->mbox->storage->account->client);
+	look = graph_batch_get(batch, op->id);
+	if (patch != NULL)
+		send = graph_batch_patch(batch, op->id, patch);
+	(void)graph_batch_run(batch, &ignored);
+	if (patch != NULL)
+		fail = graph_batch_result(batch, send)->failure;
+	msg = graph_batch_result(batch, look)->message;
+	if (msg != NULL && msg->preview != NULL && *msg->preview != '\0') {
+		op->content = msgraph_cache_content(msg);
+		size = msgraph_cache_size_estimate(msg->size);
+		op->sized = size > 0;
+		if (op->sized)
+			op->size_estimate = size;
+	}
+	graph_batch_deinit(&batch);
+	return fail.error == GRAPH_OK ? 0 : msgraph_save_failed(ctx, &fail);
 }
 
 static int
@@ -115,6 +149,8 @@ msgraph_save_mime(struct msgraph_save_context *ctx, struct msgraph_save_op *op,
 {
 	struct msgraph_account *account = ctx->mbox->storage->account;
 	struct graph_failure fail;
+	struct graph_patch patch;
+	bool flags;
 	char *id;
 
 	if (graph_message_create_mime(account->client, ctx->fd, 0, size,
@@ -126,9 +162,10 @@ msgraph_save_mime(struct msgraph_save_context *ctx, struct msgraph_save_op *op,
 	free(id);
 	op->created = TRUE;
 	op->flags |= MAIL_DRAFT;
+	flags = msgraph_save_patch(op, TRUE, &patch);
 	if ((ctx->mbox->role != GRAPH_FOLDER_DRAFTS &&
 	     msgraph_save_move(ctx, op) < 0) ||
-	    msgraph_save_send_flags(ctx, op, TRUE) < 0) {
+	    msgraph_save_finish_draft(ctx, op, flags ? &patch : NULL) < 0) {
 		mail_storage_last_error_push(ctx->mbox->box.storage);
 		msgraph_save_delete_remote(ctx, &op->id, 1);
 		mail_storage_last_error_pop(ctx->mbox->box.storage);
@@ -203,15 +240,17 @@ msgraph_save_json(struct msgraph_save_context *ctx, struct msgraph_save_op *op,
 	} T_END;
 	pool_unref(&pool);
 	i_close_fd(&parts_fd);
-	if (ret == 0 && draft)
+	if (ret == 0 && draft) {
 		op->flags |= MAIL_DRAFT;
+		ret = msgraph_save_finish_draft(ctx, op, NULL);
+	}
 	return ret;
 }
 
 /* Sent Items: Exchange has filed its own copy of what was just submitted; a
    second one would be a duplicate. Another session may have shown that copy
-   already; but what was saved here before is a message of its own. Returns 1 if that copy was taken, 0 if there
-   is none, -1 on failure. */
+   already; but what was saved here before is a message of its own. Returns 1
+   if that copy was taken, 0 if there is none, -1 on failure. */
 static int
 msgraph_save_adopt_sent(struct msgraph_save_context *ctx,
 			struct msgraph_save_op *op)
@@ -242,7 +281,7 @@ msgraph_save_adopt_sent(struct msgraph_save_context *ctx,
 	graph_ids_free(&ids);
 	if (op->id == NULL)
 		return 0;
-	return msgraph_save_send_flags(ctx, op, FALSE) < 0 ? -1 : 1;
+	return msgraph_save_send_flags(ctx, op) < 0 ? -1 : 1;
 }
 
 int msgraph_save_upload(struct msgraph_save_context *ctx,

@@ -21,7 +21,9 @@ struct msgraph_save_op {
 	bool replaced;
 	/* It has a row in the index already, and what that shows stays. */
 	bool existing;
-	uint32_t size_estimate;
+	/* as in the record; sized: Graph tells it */
+	uint32_t size_estimate, content;
+	bool sized;
 	enum mail_flags flags;
 	const char *const *keywords;	/* NULL-terminated or NULL */
 	uint32_t received_date;

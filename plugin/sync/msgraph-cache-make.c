@@ -291,7 +291,9 @@ void msgraph_cache_make(const struct graph_message *msg, buffer_t *dest)
 	if (!msg->has_envelope && msg->header_count == 0)
 		return;
 	add_sent_date(msg, dest);
-	if (msg->header_count > 0)
+	/* those of a draft are of when it was made: editing leaves them */
+	if (msg->header_count > 0 &&
+	    (msg->is_draft <= 0 || !msg->has_envelope))
 		add_from_headers(msg, dest);
 	else
 		add_from_fields(msg, dest);

@@ -287,7 +287,10 @@ bool msgraph_rec_is_edited(const struct msgraph_rec *rec, uint32_t content,
 		return FALSE;
 	if (rec->content != content)
 		return TRUE;
-	return (rec->flags & MSGRAPH_REC_PINNED) == 0 && size > 0 &&
+	if ((rec->flags & MSGRAPH_REC_PINNED) != 0 &&
+	    (rec->flags & MSGRAPH_REC_SIZED) == 0)
+		return FALSE;
+	return size > 0 &&
 		(size > rec->size_estimate ? size - rec->size_estimate :
 		 rec->size_estimate - size) > EDITED_SIZE_MIN;
 }

@@ -24,7 +24,9 @@ enum msgraph_rec_flags {
 	   to Graph, where the same id now lives in another folder. */
 	MSGRAPH_REC_MOVED = 0x01,
 	/* Appended by us: our own bytes are kept as the body. */
-	MSGRAPH_REC_PINNED = 0x02
+	MSGRAPH_REC_PINNED = 0x02,
+	/* Its size_estimate is nevertheless of what Graph tells. */
+	MSGRAPH_REC_SIZED = 0x04
 };
 
 /* The record extension; zeroed = no id. */

@@ -1,8 +1,10 @@
 """Two sessions, other people and faults, at random but repeatable: after each
-command the mailbox is what the command's answer says, and now and then and in
-the end what IMAP shows is what is there. MSGRAPH_RANDOM_STEPS=20000 makes a long
+command the mailbox is what the command's answer says, no UID ever shows another
+message or another version of a draft, and now and then and in the end what IMAP
+shows is what is there. MSGRAPH_RANDOM_STEPS=20000 makes a long
 run of each seed, MSGRAPH_RANDOM_SEEDS="7 8" other seeds."""
 
+import glob
 import os
 import random
 import re
@@ -35,8 +37,20 @@ def mime(ident):
 class Model:
     def __init__(self, rig, rng):
         self.rig, self.rng, self.number = rig, rng, 0
-        self.conns = [rig.imap(), rig.imap()]
+        self.conns = []
         self.selected = ["INBOX", "INBOX"]
+        self.seen = {}
+        self.reconnect()
+
+    def reconnect(self):
+        """With nothing spent of what Exchange allows in ten minutes: a long
+        run on a fast machine would only wait."""
+        for conn in self.conns:
+            conn.logout()
+        for path in glob.glob(self.rig.file("mail", "*", "msgraph", "locks",
+                                            "budget")):
+            os.unlink(path)
+        self.conns = [self.rig.imap(), self.rig.imap()]
 
     def new_id(self):
         self.number += 1
@@ -52,20 +66,26 @@ class Model:
         return Counter(m["internetMessageId"][1:-3] for m in self.live())
 
     def shown(self, conn, folder):
-        """(UID, id) of each message."""
+        """(UID, id, subject) of each message."""
         status, number = conn.select(folder)
         assert status == "OK"
         if number == [b"0"]:
             return []
+        validity = conn.response("UIDVALIDITY")[1][0]
         data = conn.uid("FETCH", "1:*",
-                        "(BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])")[1]
-        return [(re.search(rb"UID (\d+)", p[0]).group(1).decode(),
-                 re.search(rb"<(\w+)@", p[1]).group(1).decode())
-                for p in data if isinstance(p, tuple)]
+                        "(BODY.PEEK[HEADER.FIELDS (MESSAGE-ID SUBJECT)])")[1]
+        out = [(re.search(rb"UID (\d+)", p[0]).group(1).decode(),
+                re.search(rb"<(\w+)@", p[1]).group(1).decode(),
+                re.search(rb"Subject: (\w+)", p[1]).group(1).decode())
+               for p in data if isinstance(p, tuple)]
+        for uid, *what in out:
+            assert self.seen.setdefault((folder, validity, uid), what) == what
+        return out
 
     def somebody(self):
         rng, live = self.rng, self.live()
-        what = rng.choice(["deliver", "move", "delete", "patch", "nothing"])
+        what = rng.choice(["deliver", "move", "delete", "patch", "edit",
+                           "nothing"])
         folder = rng.choice(("inbox",) + FOLDERS[1:])
         if what == "deliver" or len(live) < 15:
             self.rig.sim("deliver", folder=folder, mime=mime(self.new_id()))
@@ -76,6 +96,10 @@ class Model:
         elif what == "patch":
             self.rig.sim("patch", id=rng.choice(live)["id"],
                          isRead=rng.random() < .5)
+        elif what == "edit":
+            for draft in [m for m in live if m["isDraft"]][-3:]:
+                self.rig.sim("patch", id=draft["id"], subject=self.new_id(),
+                             text="edited")
 
     def break_something(self):
         fault = dict(self.rng.choice(FAULTS), skip=self.rng.randrange(3))
@@ -86,13 +110,14 @@ class Model:
     def command(self, conn, here, picked):
         """Runs one; returns its name, what it answered, and the id saved."""
         rng = self.rng
-        uids = ",".join(uid for uid, _ in picked)
+        uids = ",".join(uid for uid, *_ in picked)
         name = rng.choice(["store", "append", "copy", "move", "expunge"])
         dest = rng.choice([f for f in FOLDERS if f != here])
         ident = None
         if name == "append":
             ident = self.new_id()
-            status = conn.append(dest, None, None, mime(ident).encode())[0]
+            status = conn.append(dest, rng.choice((None, "(\\Draft)")), None,
+                                 mime(ident).encode())[0]
         elif not picked:
             name, status = "noop", conn.noop()[0]
         elif name == "store":
@@ -122,7 +147,7 @@ class Model:
                                            picked)
         self.rig.sim("faults/clear")
         self.check(name, status, ident, before, Counter(
-            i for _, i in picked), fresh)
+            i for _, i, _ in picked), fresh)
 
     def check(self, name, status, ident, before, picked, fresh):
         after = self.count()
@@ -146,13 +171,14 @@ class Model:
 
 def settled(rig, model):
     """With no faults, what IMAP shows is what is there."""
+    model.reconnect()
     conn = rig.imap()
     for folder in FOLDERS:
         model.shown(conn, folder)
         conn.noop()
         live = model.live(folder)
-        assert sorted(i for _, i in model.shown(conn, folder)) == sorted(
-            m["internetMessageId"][1:-3] for m in live)
+        assert sorted(m[1:] for m in model.shown(conn, folder)) == sorted(
+            (m["internetMessageId"][1:-3], m["subject"]) for m in live)
         flags = [] if not live else conn.fetch("1:*", "(FLAGS)")[1]
         assert sorted((b"\\Seen" in f, b"\\Flagged" in f, b"kw" in f)
                       for f in flags) == sorted(

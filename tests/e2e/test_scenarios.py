@@ -740,6 +740,38 @@ READS = [
         * 4 FETCH .*Flagged
         ! EXPUNGE
     """),
+    ("... also when that is before it is listed", r"""
+        1 APPEND BOX (\Seen \Draft) {m4}
+        sim patch m4 subject=better text=another
+        1 SELECT BOX
+        1 FETCH 4 (UID FLAGS BODY.PEEK[])
+        * UID 5 .*Draft
+        * Subject: better
+        * YW5vdGhlcg==
+    """),
+    ("... or while it is in another folder", r"""
+        1 CREATE BOX/sub
+        1 SELECT BOX/sub
+        1 APPEND BOX (\Draft) {m4}
+        1 SELECT BOX
+        1 NOOP
+        1 MOVE 4 BOX/sub
+        1 COPY 1 BOX/sub
+        sim patch m4 subject=better text=another
+        1 SELECT BOX/sub
+        1 FETCH 1:* (UID FLAGS BODY.PEEK[])
+        * Subject: better
+        * YW5vdGhlcg==
+        ! w4ord
+    """),
+    ("... which the flags that come with it are not", r"""
+        1 APPEND BOX (\Seen \Flagged \Draft kw) {m4}
+        sim patch m4 isRead=false categories=Red|kw
+        1 SELECT BOX
+        1 FETCH 4 (UID FLAGS BODY.PEEK[])
+        * UID 4 .*Flagged .*Draft.*Red
+        * w4ord
+    """),
     ("a draft that others have edited is not expunged", r"""
         1 APPEND BOX (\Draft) {m4}
         1 SELECT BOX
