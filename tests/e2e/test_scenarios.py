@@ -729,6 +729,8 @@ READS = [
         1 NOOP
         * 4 EXPUNGE
         * 4 EXISTS
+        1 FETCH 4 (ENVELOPE PREVIEW BODY.PEEK[HEADER.FIELDS (SUBJECT)])
+        * PREVIEW .*another.* ENVELOPE .*"better".*Subject: better
         1 FETCH 4 (UID FLAGS BODY.PEEK[])
         * UID 5 .*Draft
         * Subject: better
