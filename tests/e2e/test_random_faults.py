@@ -4,7 +4,6 @@ message or another version of a draft, and now and then and in the end what IMAP
 shows is what is there. MSGRAPH_RANDOM_STEPS=20000 makes a long
 run of each seed, MSGRAPH_RANDOM_SEEDS="7 8" other seeds."""
 
-import glob
 import os
 import random
 import re
@@ -43,13 +42,10 @@ class Model:
         self.reconnect()
 
     def reconnect(self):
-        """With nothing spent of what Exchange allows in ten minutes: a long
-        run on a fast machine would only wait."""
+        """A long run on a fast machine spends the budget."""
         for conn in self.conns:
             conn.logout()
-        for path in glob.glob(self.rig.file("mail", "*", "msgraph", "locks",
-                                            "budget")):
-            os.unlink(path)
+        self.rig.forget_spent()
         self.conns = [self.rig.imap(), self.rig.imap()]
 
     def new_id(self):
