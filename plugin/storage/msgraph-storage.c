@@ -264,13 +264,13 @@ msgraph_mailbox_update(struct mailbox *box, const struct mailbox_update *update)
 	return index_storage_mailbox_update(box, update);
 }
 
-/* As Graph sees it now; what it only names is there, too. */
+/* As Graph sees it now; new messages that it only names are there, too. */
 static int msgraph_mailbox_check_empty(struct mailbox *box)
 {
 	struct msgraph_mailbox *mbox = MSGRAPH_MAILBOX(box);
 	struct msgraph_sync_result result;
 	struct mail_index_view *view;
-	unsigned int count;
+	unsigned int i, count;
 
 	if (msgraph_mailbox_sync_strictly(mbox, MSGRAPH_SYNC_PULL,
 					  &result) < 0)
@@ -278,7 +278,12 @@ static int msgraph_mailbox_check_empty(struct mailbox *box)
 	view = mail_index_view_open(box->index);
 	count = mail_index_view_get_messages_count(view);
 	mail_index_view_close(&view);
-	if (count + msgraph_quarantine_count(mbox->quarantine) > 0) {
+	for (i = msgraph_quarantine_count(mbox->quarantine); i > 0; i--) {
+		if (msgraph_quarantine_get(mbox->quarantine, i - 1)->kind ==
+		    MSGRAPH_QUARANTINE_ROW)
+			count++;
+	}
+	if (count > 0) {
 		mail_storage_set_error(box->storage, MAIL_ERROR_EXISTS,
 				       "Mailbox isn't empty");
 		return -1;
