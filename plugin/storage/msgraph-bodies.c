@@ -469,6 +469,21 @@ void msgraph_bodies_rename(struct msgraph_bodies *bodies, const char *id,
 	} T_END;
 }
 
+void msgraph_bodies_pin(struct msgraph_bodies *bodies, const char *id)
+{
+	T_BEGIN {
+		if (access(body_path(bodies, id, BODY_PINNED_SUFFIX),
+			   F_OK) < 0 &&
+		    access(body_path(bodies, id, BODY_PLAIN_PINNED_SUFFIX),
+			   F_OK) < 0) {
+			body_release(bodies, id, BODY_PLAIN_SUFFIX,
+				     BODY_PLAIN_PINNED_SUFFIX);
+			body_release(bodies, id, BODY_SUFFIX,
+				     BODY_PINNED_SUFFIX);
+		}
+	} T_END;
+}
+
 void msgraph_bodies_release(struct msgraph_bodies *bodies, const char *id)
 {
 	T_BEGIN {

@@ -61,6 +61,8 @@ int msgraph_bodies_copy(struct msgraph_bodies *bodies, const char *id,
    again. */
 void msgraph_bodies_rename(struct msgraph_bodies *bodies, const char *id,
 			   const char *new_id);
+/* It is in another folder: what was released there is pinned again. */
+void msgraph_bodies_pin(struct msgraph_bodies *bodies, const char *id);
 /* The message has left a folder: a pinned body becomes an ordinary one. */
 void msgraph_bodies_release(struct msgraph_bodies *bodies, const char *id);
 /* What msgraph_bodies_open() gave could not be read to its end: it is not used

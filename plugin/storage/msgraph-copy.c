@@ -258,11 +258,6 @@ msgraph_copy_get_traits(struct msgraph_save_context *ctx,
 	graph_batch_deinit(&batch);
 }
 
-static bool msgraph_copy_is_known(void *context, const char *id)
-{
-	return msgraph_save_id_known(context, id, NULL);
-}
-
 /* The answer was lost: did the copy come to be? Nothing can mark a copy in the
    request that makes it, so it is known by what it has of its source, and by
    being new: created since the request, and in no row of the folder. */
@@ -278,7 +273,7 @@ msgraph_copy_find_lost(struct msgraph_save_context *ctx,
 	if (traits.internet_message_id != NULL &&
 	    graph_message_find_lost(ctx->mbox->storage->account->client,
 				    ctx->mbox->folder_id, &traits,
-				    msgraph_copy_is_known, ctx, &id,
+				    msgraph_save_is_taken, ctx, &id,
 				    &fail) > 0)
 		op->id = p_strdup(ctx->pool, id);
 	free(id);
@@ -377,6 +372,7 @@ msgraph_copy_at_graph(struct msgraph_save_context *ctx,
 	int ret = 0;
 
 	msgraph_save_set_deadline(ctx, 0, count);
+	msgraph_save_note_next_uid(ctx);
 	batch = graph_batch_init(client);
 	for (i = 0; i < count; i++)
 		msgraph_copy_add_to_batch(ctx, batch, &ops[i]);

@@ -218,6 +218,21 @@ msgraph_mail_fetch_finish(struct msgraph_mail *mail, uoff_t *size_r)
 	return input;
 }
 
+/* Others have edited the draft, and another session knows already: what is had
+   under its id is not what this UID has shown. */
+static bool msgraph_mail_is_replaced(struct mail *mail)
+{
+	struct mail_index_view *view;
+	uint32_t seq;
+	bool ret;
+
+	(void)mail_index_refresh(mail->box->index);
+	view = mail_index_view_open(mail->box->index);
+	ret = !mail_index_lookup_seq(view, mail->uid, &seq);
+	mail_index_view_close(&view);
+	return ret;
+}
+
 static struct istream *
 msgraph_mail_open_body(struct msgraph_mail *mail, uoff_t *size_r)
 {
@@ -226,13 +241,18 @@ msgraph_mail_open_body(struct msgraph_mail *mail, uoff_t *size_r)
 	unsigned int idle = 0;
 	uoff_t got = 0, old_got = 0;
 	struct istream *input;
+	struct msgraph_rec rec;
 	const char *id, *error;
 	int ret;
 
 	if (mail->fetch_id != NULL)
 		return msgraph_mail_fetch_finish(mail, size_r);
-	if (msgraph_mail_get_id(_mail, &id) < 0)
+	if (msgraph_mail_get_rec(_mail, &id, &rec) < 0)
 		return NULL;
+	if (rec.content != 0 && msgraph_mail_is_replaced(_mail)) {
+		mail_set_expunged(_mail);
+		return NULL;
+	}
 	graph_client_set_deadline(account->client, 0);
 	do {
 		ret = msgraph_bodies_open(account->bodies, id, &input, size_r,

@@ -138,11 +138,6 @@ msgraph_save_move(struct msgraph_save_context *ctx, struct msgraph_save_op *op)
 	return ret;
 }
 
-static bool msgraph_save_is_known(void *context, const char *id)
-{
-	return msgraph_save_id_known(context, id, NULL);
-}
-
 static int
 msgraph_save_mime(struct msgraph_save_context *ctx, struct msgraph_save_op *op,
 		  uoff_t size)
@@ -155,7 +150,7 @@ msgraph_save_mime(struct msgraph_save_context *ctx, struct msgraph_save_op *op,
 
 	if (graph_message_create_mime(account->client, ctx->fd, 0, size,
 				      msgraph_save_read_message_id(ctx->fd),
-				      msgraph_save_is_known, ctx,
+				      msgraph_save_is_taken, ctx,
 				      &id, &fail) < 0)
 		return msgraph_save_failed(ctx, &fail);
 	op->id = p_strdup(ctx->pool, id);

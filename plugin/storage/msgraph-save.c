@@ -115,6 +115,35 @@ bool msgraph_save_id_known(struct msgraph_save_context *ctx, const char *id,
 	return seq != 0;
 }
 
+void msgraph_save_note_next_uid(struct msgraph_save_context *ctx)
+{
+	struct mail_index_view *view;
+
+	(void)mail_index_refresh(ctx->mbox->box.index);
+	view = mail_index_view_open(ctx->mbox->box.index);
+	ctx->next_uid = mail_index_get_header(view)->next_uid;
+	mail_index_view_close(&view);
+}
+
+bool msgraph_save_is_taken(void *context, const char *id)
+{
+	struct msgraph_save_context *ctx = context;
+	struct mail_index_view *view;
+	uint32_t seq, uid = 0;
+	bool pinned;
+
+	if (!msgraph_save_id_known(ctx, id, &pinned))
+		return FALSE;
+	if (pinned)
+		return TRUE;
+	view = mail_index_view_open(ctx->mbox->box.index);
+	seq = msgraph_idmap_find(ctx->mbox->idmap, view, id);
+	if (seq != 0)
+		mail_index_lookup_uid(view, seq, &uid);
+	mail_index_view_close(&view);
+	return uid < ctx->next_uid;
+}
+
 /*
  * Flags
  */
@@ -414,6 +443,7 @@ static int msgraph_save_send(struct msgraph_save_context *ctx)
 	if (msgraph_save_ensure_synced(ctx) < 0)
 		return -1;
 	msgraph_save_set_deadline(ctx, size, 1);
+	msgraph_save_note_next_uid(ctx);
 	if (msgraph_save_upload(ctx, op, size) < 0)
 		return -1;
 	if (!op->existing && msgraph_save_pin(ctx, op) < 0) {
@@ -517,8 +547,15 @@ void msgraph_transaction_save_commit_post(
 	struct mail_index_transaction_commit_result *result)
 {
 	struct msgraph_save_context *ctx = MSGRAPH_SAVECTX(_ctx);
+	const struct msgraph_save_op *op;
 
 	_ctx->transaction = NULL; /* already freed */
+	/* a pull of the folder where it was may have released it */
+	array_foreach(&ctx->ops, op) {
+		if (op->move && op->pinned)
+			msgraph_bodies_pin(ctx->mbox->storage->account->bodies,
+					   op->id);
+	}
 	if (ctx->sync_ctx != NULL) {
 		mail_index_sync_set_commit_result(ctx->sync_ctx, result);
 		/* Only unlocks. A commit would make the local changes count as

@@ -54,6 +54,8 @@ struct msgraph_save_context {
 	char *temp_path;
 	struct istream *input;
 	uint32_t seq;
+	/* of the index before Graph was asked to make it */
+	uint32_t next_uid;
 	bool failed;
 	bool writing;
 
@@ -81,6 +83,12 @@ void msgraph_save_set_deadline(struct msgraph_save_context *ctx, uoff_t size,
    NULL): and it came to be by saving it here. */
 bool msgraph_save_id_known(struct msgraph_save_context *ctx, const char *id,
 			   bool *pinned_r);
+/* Before Graph is asked to make a message. */
+void msgraph_save_note_next_uid(struct msgraph_save_context *ctx);
+/* It cannot be what Graph was asked to make: it has been here before, belongs to
+   another op, or another session has saved it. A row that a pull of another
+   session has brought since may be ours. */
+bool msgraph_save_is_taken(void *context, const char *id);
 /* Patch for a message that has all of op's flags unset but is read or not as
    Graph pleases. FALSE if nothing is to be sent. Data stack. */
 bool msgraph_save_patch(const struct msgraph_save_op *op, bool only_set,

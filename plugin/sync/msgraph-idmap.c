@@ -35,7 +35,7 @@ enum id_form {
 struct msgraph_hdr {
 	uint32_t version;
 	uint32_t generation;
-	uint32_t last_pull;
+	uint32_t pushes;
 	uint32_t id_changes;
 	uint32_t link_size;
 	/* link follows */
@@ -456,7 +456,7 @@ void msgraph_idmap_get_state(struct msgraph_idmap *idmap,
 		return;
 	state_r->generation = hdr->generation;
 	state_r->id_changes = hdr->id_changes;
-	state_r->last_pull = hdr->last_pull;
+	state_r->pushes = hdr->pushes;
 	if (hdr->link_size > 0 && hdr->link_size <= size - sizeof(*hdr))
 		state_r->link = t_strndup(hdr + 1, hdr->link_size);
 }
@@ -477,7 +477,7 @@ void msgraph_idmap_set_state(struct msgraph_idmap *idmap,
 	i_zero(&hdr);
 	hdr.version = MSGRAPH_HDR_VERSION;
 	hdr.generation = state->generation;
-	hdr.last_pull = state->last_pull;
+	hdr.pushes = state->pushes;
 	hdr.id_changes = state->id_changes;
 	hdr.link_size = link_size;
 	buffer_append(buf, &hdr, sizeof(hdr));
@@ -492,4 +492,21 @@ void msgraph_idmap_set_state(struct msgraph_idmap *idmap,
 	}
 	mail_index_update_header_ext(trans, idmap->ext_id, 0, buf->data,
 				     buf->used);
+}
+
+void msgraph_idmap_count_push(struct msgraph_idmap *idmap,
+			      struct mail_index_view *view,
+			      struct mail_index_transaction *trans)
+{
+	const struct msgraph_hdr *hdr;
+	uint32_t pushes;
+	size_t size;
+
+	hdr = idmap_get_hdr(idmap, view, &size);
+	if (hdr == NULL)
+		return;
+	pushes = hdr->pushes + 1;
+	mail_index_update_header_ext(trans, idmap->ext_id,
+				     offsetof(struct msgraph_hdr, pushes),
+				     &pushes, sizeof(pushes));
 }

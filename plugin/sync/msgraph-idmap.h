@@ -47,8 +47,8 @@ struct msgraph_folder_state {
 	const char *link;
 	/* rises with every pull that was applied, by whatever process */
 	uint32_t generation;
-	/* seconds, when the last pull was applied */
-	uint32_t last_pull;
+	/* rises with every push of local changes */
+	uint32_t pushes;
 	/* rises when messages that were known get another id */
 	uint32_t id_changes;
 };
@@ -102,6 +102,10 @@ void msgraph_id_guid128(const char *id, guid_128_t guid_r);
 void msgraph_idmap_get_state(struct msgraph_idmap *idmap,
 			     struct mail_index_view *view,
 			     struct msgraph_folder_state *state_r);
+/* Raise pushes. Nothing if there is no state yet. */
+void msgraph_idmap_count_push(struct msgraph_idmap *idmap,
+			      struct mail_index_view *view,
+			      struct mail_index_transaction *trans);
 /* state->link NULL forgets the link: the next pull lists everything. */
 void msgraph_idmap_set_state(struct msgraph_idmap *idmap,
 			     struct mail_index_view *view,

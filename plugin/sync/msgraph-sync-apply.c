@@ -527,6 +527,13 @@ int msgraph_apply(const struct msgraph_sync_env *env,
 		/* another process was faster; its result is in the index */
 		return 0;
 	}
+	if (!pull->full && !pull->at_any_rate &&
+	    state.pushes != pull->pushes) {
+		/* what it says may be older than what was sent since it was
+		   asked for, and is no longer pending */
+		result->outdated = TRUE;
+		return 0;
+	}
 	result->compared = TRUE;
 	i_zero(&apply);
 	apply.env = env;
@@ -550,7 +557,6 @@ int msgraph_apply(const struct msgraph_sync_env *env,
 	if (ret == 0) {
 		state.link = pull->link;
 		state.generation++;
-		state.last_pull = ioloop_time;
 		state.id_changes += apply.id_changes;
 		msgraph_idmap_set_state(env->idmap, view, apply.trans, &state);
 	}

@@ -51,7 +51,9 @@ struct msgraph_pull {
 	bool has_properties;
 	const char *link;
 	/* of the state that it started from */
-	uint32_t generation;
+	uint32_t generation, pushes;
+	/* to be applied though local changes were sent meanwhile */
+	bool at_any_rate;
 	/* the index's next UID then: what came later is not in a listing */
 	uint32_t next_uid;
 	/* NULL, or messages that were read singly, and for each row its number
@@ -75,9 +77,9 @@ struct msgraph_pending {
 	struct msgraph_rec own;
 	/* the id cannot be read just now */
 	bool unreadable;
-	/* an expunge of what others have made something else of, which still
-	   is marked as \Deleted */
-	bool marked;
+	/* an expunge of what others have made something else of; marked: it
+	   still has the \Deleted of what it was */
+	bool edited, marked;
 	/* after the push; failed: not this time */
 	bool done, failed;
 	/* done, but Graph will never take it: the message is to be shown as
@@ -92,7 +94,7 @@ struct msgraph_pull_start {
 	/* NULL = list everything */
 	const char *link;
 	/* of the index */
-	uint32_t generation, next_uid;
+	uint32_t generation, next_uid, pushes;
 	/* it may have been asked ahead */
 	bool ahead;
 	/* do not go on with a listing that was interrupted */

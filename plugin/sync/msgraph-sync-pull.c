@@ -481,6 +481,7 @@ pull_run(const struct msgraph_sync_env *env,
 
 	pull->full = start->link == NULL;
 	pull->generation = start->generation;
+	pull->pushes = start->pushes;
 	pull->next_uid = start->next_uid;
 	ret = pull_list(env, pull, start, fail_r);
 	*resumed_r = ret < 0 && pull->listing && !start->anew;

@@ -188,6 +188,8 @@ struct push {
 	struct graph_failure fail, refused;
 	/* nothing else would get through either */
 	bool down;
+	/* some change did get through */
+	bool works;
 
 	struct graph_batch *batch;
 	/* which operation of the batch belongs to which change */
@@ -207,8 +209,9 @@ static void push_add(struct push *push, struct msgraph_pending *p)
 	array_push_back(&push->ops, &p);
 }
 
-/* Sends the batch; answered() gets each result. */
-static void push_end(struct push *push,
+/* Sends the batch, which changes something or asks; answered() gets each
+   result. */
+static void push_end(struct push *push, bool writes,
 		     void (*answered)(struct push *push,
 				      struct msgraph_pending *p,
 				      const struct graph_batch_result *result))
@@ -218,6 +221,11 @@ static void push_end(struct push *push,
 
 	if (graph_batch_count(push->batch) > 0)
 		(void)graph_batch_run(push->batch, &ignored);
+	for (i = 0; writes && i < array_count(&push->ops); i++) {
+		if (graph_batch_result(push->batch, i)->failure.error ==
+		    GRAPH_OK)
+			push->works = TRUE;
+	}
 	for (i = 0; i < array_count(&push->ops); i++)
 		answered(push, *array_idx_modifiable(&push->ops, i),
 			 graph_batch_result(push->batch, i));
@@ -234,14 +242,27 @@ static void push_failed(struct push *push, struct msgraph_pending *p,
 		push->down = TRUE;
 }
 
-/* A verdict about this message that repeating will not change. */
-static bool push_is_final(const struct graph_batch_result *result)
+/* A verdict about this message that repeating will not change. A 500 is one if
+   it stays through all the tries of a batch while other changes get through:
+   what the service cannot read it cannot change either. */
+static bool push_is_final(const struct push *push,
+			  const struct graph_batch_result *result)
 {
-	enum graph_error error = result->failure.error;
+	const struct graph_failure *fail = &result->failure;
 
-	return result->answered &&
-		(error == GRAPH_ERROR_REFUSED || error == GRAPH_ERROR_PERM ||
-		 error == GRAPH_ERROR_TOO_BIG);
+	if (!result->answered)
+		return FALSE;
+	switch (fail->error) {
+	case GRAPH_ERROR_REFUSED:
+	case GRAPH_ERROR_PERM:
+	case GRAPH_ERROR_TOO_BIG:
+		return TRUE;
+	case GRAPH_ERROR_UNAVAILABLE:
+		return push->works && fail->status >= 500 &&
+			fail->status != 503 && fail->status != 504;
+	default:
+		return FALSE;
+	}
 }
 
 static void push_refused(struct push *push, struct msgraph_pending *p,
@@ -273,7 +294,7 @@ static void push_patched(struct push *push, struct msgraph_pending *p,
 	    /* the next pull tells where it went */
 	    result->failure.error == GRAPH_ERROR_NOT_FOUND) {
 		p->done = TRUE;
-	} else if (push_is_final(result)) {
+	} else if (push_is_final(push, result)) {
 		push_refused(push, p, result);
 	} else {
 		push_failed(push, p, result);
@@ -319,7 +340,7 @@ static void push_merge_keywords(struct push *push,
 		(void)graph_batch_get_parent(push->batch, p->id);
 		push_add(push, p);
 	}
-	push_end(push, push_merge);
+	push_end(push, FALSE, push_merge);
 }
 
 static void push_fill_patch(const struct msgraph_pending *p,
@@ -356,7 +377,7 @@ static void push_patches(struct push *push,
 		(void)graph_batch_patch(push->batch, p->id, &patch);
 		push_add(push, p);
 	}
-	push_end(push, push_patched);
+	push_end(push, TRUE, push_patched);
 }
 
 /* What a message that keeps its flags has at Graph. */
@@ -383,8 +404,10 @@ static void push_told_refused(struct push *push, struct msgraph_pending *p,
 {
 	if (result->message != NULL) {
 		push_set_server(push, p, result->message);
-	} else if (result->failure.error != GRAPH_ERROR_NOT_FOUND) {
-		/* ask again with the next sync */
+	} else if (result->failure.error != GRAPH_ERROR_NOT_FOUND &&
+		   !push_is_final(push, result)) {
+		/* ask again with the next sync; if it cannot be had at all,
+		   what is shown stays until a pull tells */
 		p->refused = FALSE;
 		p->done = FALSE;
 		push_failed(push, p, result);
@@ -404,20 +427,16 @@ static void push_ask_refused(struct push *push,
 		(void)graph_batch_get(push->batch, p->id);
 		push_add(push, p);
 	}
-	push_end(push, push_told_refused);
+	push_end(push, FALSE, push_told_refused);
 }
 
 /* Others have edited the draft since: what the client has expunged is gone, and
    what is there now is another message, which the next pull brings. */
-static bool push_is_edited(struct push *push, struct msgraph_pending *p,
+static bool push_is_edited(const struct msgraph_pending *p,
 			   const struct graph_message *msg)
 {
-	if (!msgraph_rec_is_edited(&p->own, msgraph_cache_content(msg),
-				   msgraph_cache_size_estimate(msg->size)))
-		return FALSE;
-	if (push->env->edited != NULL)
-		push->env->edited(push->env->context, p->id);
-	return TRUE;
+	return msgraph_rec_is_edited(&p->own, msgraph_cache_content(msg),
+				     msgraph_cache_size_estimate(msg->size));
 }
 
 static void push_verified(struct push *push, struct msgraph_pending *p,
@@ -429,9 +448,12 @@ static void push_verified(struct push *push, struct msgraph_pending *p,
 	    (result->message != NULL && result->message->parent_id != NULL &&
 	     strcmp(result->message->parent_id, push->env->folder_id) != 0))
 		p->done = TRUE;
+	else if (result->message == NULL && push_is_final(push, result))
+		push_refused(push, p, result);
 	else if (result->message == NULL)
 		push_failed(push, p, result);
-	else if (push_is_edited(push, p, result->message)) {
+	else if (push_is_edited(p, result->message)) {
+		p->edited = TRUE;
 		msgraph_flags_from_row(result->message, &state);
 		p->marked = (state.flags & MAIL_DELETED) != 0;
 		p->done = !p->marked;
@@ -453,7 +475,7 @@ static void push_unmark(struct push *push)
 		(void)graph_batch_patch(push->batch, p->id, &patch);
 		push_add(push, p);
 	}
-	push_end(push, push_patched);
+	push_end(push, TRUE, push_patched);
 }
 
 /* Is the message still in this folder? One that is elsewhere, because somebody
@@ -473,7 +495,7 @@ static void push_verify(struct push *push)
 			(void)graph_batch_get_parent(push->batch, p->id);
 		push_add(push, p);
 	}
-	push_end(push, push_verified);
+	push_end(push, FALSE, push_verified);
 	push_unmark(push);
 }
 
@@ -487,9 +509,10 @@ static void push_expunged(struct push *push, struct msgraph_pending *p,
 
 	if (error == GRAPH_OK || error == GRAPH_ERROR_NOT_FOUND)
 		p->done = TRUE;
-	else if (push->last_way && push_is_final(result))
+	else if (push->last_way && push_is_final(push, result))
 		push_refused(push, p, result);
-	else if (push->last_way || graph_error_is_transient(error))
+	else if (push->last_way ||
+		 (graph_error_is_transient(error) && !push_is_final(push, result)))
 		push_failed(push, p, result);
 }
 
@@ -512,7 +535,7 @@ static void push_expunge_by(struct push *push, enum push_way way,
 		push_add(push, p);
 	}
 	push->last_way = last;
-	push_end(push, push_expunged);
+	push_end(push, TRUE, push_expunged);
 }
 
 static void push_expunge_chunk(struct push *push)

@@ -15,10 +15,16 @@
 
 /* local changes may come in while others are sent */
 #define SYNC_ROUNDS_MAX 3
+/* and while it is asked what has changed; others that never rest must not keep
+   the news from anybody */
+#define PULL_TRIES_MAX 3
 #define LARGE_PULL_ROWS 5000
 /* locked by the process that sends; released by the kernel if it dies */
 #define PUSH_LOCK_NAME "msgraph.push"
 #define PUSH_LOCK_WAIT_MSECS 50
+/* what it sends can take minutes, and clients do not wait that long for the
+   answer to a FETCH */
+#define PUSH_LOCK_MAX_MSECS 2000
 
 bool msgraph_sync_have_pending(struct mail_index *index)
 {
@@ -49,6 +55,7 @@ sync_pull(const struct msgraph_sync_env *env, enum msgraph_sync_flags flags,
 	i_zero(&start);
 	sync_get_state(env, &state, &start.next_uid);
 	start.generation = state.generation;
+	start.pushes = state.pushes;
 	start.link = state.link;
 	start.ahead = (flags & MSGRAPH_SYNC_AHEAD) != 0;
 	start.anew = (flags & (MSGRAPH_SYNC_FULL | MSGRAPH_SYNC_VERIFY)) != 0;
@@ -166,6 +173,7 @@ static bool sync_all_pushed(ARRAY_TYPE(msgraph_pending) *now,
 		if (p == end || !p->done || !msgraph_pending_equals(n, p))
 			return FALSE;
 		n->refused = p->refused;
+		n->edited = p->edited;
 		n->server = p->server;
 	}
 	return TRUE;
@@ -205,6 +213,8 @@ sync_expunge(const struct msgraph_sync_env *env, struct mail_index_view *view,
 		result->expunged++;
 		if (env->expunged != NULL && p->id != NULL && !p->moved)
 			env->expunged(env->context, p->uid, p->id);
+		if (env->edited != NULL && p->edited)
+			env->edited(env->context, p->id);
 	}
 }
 
@@ -219,6 +229,7 @@ sync_round(const struct msgraph_sync_env *env, pool_t pool,
 	struct mail_index_transaction *trans;
 	struct mail_index_sync_ctx *ctx;
 	struct mail_index_view *view;
+	unsigned int count;
 
 	if (sync_begin(env, &ctx, &view, &trans, error_r) < 0)
 		return -1;
@@ -231,11 +242,14 @@ sync_round(const struct msgraph_sync_env *env, pool_t pool,
 	}
 	sync_expunge(env, view, trans, pending_r, FALSE, result);
 	sync_undo_refused(env, view, trans, pending_r);
+	count = array_count(pending_r);
+	if (count > 0)
+		msgraph_idmap_count_push(env->idmap, view, trans);
 	if (mail_index_sync_commit(&ctx) < 0) {
 		*error_r = msgraph_compat_index_error(env->index);
 		return -1;
 	}
-	result->pushed = array_count(pending_r);
+	result->pushed = count;
 	return 1;
 }
 
@@ -271,6 +285,7 @@ static int sync_lock_push(const struct msgraph_sync_env *env, int *fd_r,
 			  struct graph_failure *fail_r)
 {
 	const char *path = t_strconcat(env->dir, "/"PUSH_LOCK_NAME, NULL);
+	unsigned int waited = 0;
 	int ret = 1;
 
 	*fd_r = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -281,7 +296,9 @@ static int sync_lock_push(const struct msgraph_sync_env *env, int *fd_r,
 	}
 	while (flock(*fd_r, LOCK_EX | LOCK_NB) < 0) {
 		ret = 0;
-		if (!graph_client_pause(env->client, PUSH_LOCK_WAIT_MSECS)) {
+		waited += PUSH_LOCK_WAIT_MSECS;
+		if (waited > PUSH_LOCK_MAX_MSECS ||
+		    !graph_client_pause(env->client, PUSH_LOCK_WAIT_MSECS)) {
 			graph_failure_set(fail_r, GRAPH_ERROR_UNAVAILABLE,
 				"another process is sending changes");
 			i_close_fd(fd_r);
@@ -346,6 +363,32 @@ int msgraph_sync_count_pending(const struct msgraph_sync_env *env,
 	return 0;
 }
 
+/* What others have sent while it was asked what has changed is not in the
+   answer: then it is asked again. */
+static int
+sync_apply_latest(const struct msgraph_sync_env *env,
+		  enum msgraph_sync_flags flags, struct msgraph_pull **pull,
+		  pool_t pool, struct msgraph_sync_result *result,
+		  const char **error_r)
+{
+	unsigned int tries;
+	int ret = 0;
+
+	for (tries = 1; *pull != NULL; tries++) {
+		(*pull)->verify = (flags & MSGRAPH_SYNC_VERIFY) != 0;
+		(*pull)->at_any_rate = tries == PULL_TRIES_MAX;
+		result->unnamed = (*pull)->unnamed;
+		ret = sync_apply(env, *pull, pool, result, error_r);
+		if (ret < 0 || !result->outdated)
+			break;
+		result->outdated = FALSE;
+		msgraph_pull_free(pull);
+		*pull = sync_pull(env, flags & ENUM_NEGATE(MSGRAPH_SYNC_AHEAD),
+				  &result->pull);
+	}
+	return ret;
+}
+
 /* After a large pull the heap is mostly holes, which a session that goes on for
    days would keep. */
 static void sync_trim_heap(void)
@@ -372,11 +415,9 @@ int msgraph_sync_run(const struct msgraph_sync_env *env,
 	pool = pool_alloconly_create("msgraph sync", 4096);
 	if ((flags & (MSGRAPH_SYNC_PULL | MSGRAPH_SYNC_VERIFY)) != 0)
 		pull = sync_pull(env, flags, &result_r->pull);
-	if (pull != NULL) {
-		pull->verify = (flags & MSGRAPH_SYNC_VERIFY) != 0;
-		result_r->unnamed = pull->unnamed;
-		ret = sync_apply(env, pull, pool, result_r, index_error_r);
-	}
+	if (pull != NULL)
+		ret = sync_apply_latest(env, flags, &pull, pool, result_r,
+					index_error_r);
 	if (pull != NULL && ret == 0 && result_r->compared && !pull->verify)
 		msgraph_pull_settle(env, pull);
 	if (pull != NULL && ret == 0)

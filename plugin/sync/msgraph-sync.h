@@ -96,6 +96,8 @@ struct msgraph_sync_result {
 	/* what was pulled has been compared with the index: another process was
 	   not faster */
 	bool compared;
+	/* local changes were sent meanwhile, so it has to be pulled again */
+	bool outdated;
 	/* the listing had rows that could not be used, so what it did not name
 	   may be there all the same */
 	bool unnamed;

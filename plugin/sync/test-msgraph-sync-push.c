@@ -161,17 +161,31 @@ static void test_one_bad_does_not_block(void)
 	rig_expunge(3, FALSE);
 	test_graph_fail(rig.graph, "PATCH a", 500, "ErrorInternalServerError", 99);
 	rig_push();
-	test_assert(rig.result.push.error != GRAPH_OK);
-	/* the client sees the expunge, the flag waits */
-	check("1=aS 2=bF");
-	test_assert(msgraph_sync_have_pending(rig.index));
+	/* others get through, so it is not the service */
+	test_assert(rig.result.refused.error == GRAPH_ERROR_UNAVAILABLE);
+	test_assert(!msgraph_sync_have_pending(rig.index));
+	check("1=a 2=bF");
 	test_assert_strcmp(test_graph_msg(rig.graph, "c")->folder,
 			   "dumpster");
+	rig_end();
+
+	rig_begin("nothing is given up while nothing gets through");
+	rig_fill();
+	rig_store(1, MODIFY_ADD, MAIL_SEEN);
+	rig_expunge(3, FALSE);
+	test_graph_fail(rig.graph, "PATCH a", 500, "ErrorInternalServerError", 99);
+	test_graph_fail(rig.graph, "MOVE c", 500, "ErrorInternalServerError", 99);
+	test_graph_fail(rig.graph, "DELETE c", 500, "ErrorInternalServerError", 99);
+	rig_push();
+	test_assert(rig.result.push.error != GRAPH_OK);
+	test_assert(msgraph_sync_have_pending(rig.index));
+	check("1=aS 2=b 3=c");
 	test_graph_fail(rig.graph, NULL, 0, NULL, 0);
 	rig_push();
 	test_assert(rig.result.push.error == GRAPH_OK);
 	test_assert(!msgraph_sync_have_pending(rig.index));
 	test_assert(test_graph_msg(rig.graph, "a")->read);
+	check("1=aS 2=b");
 	rig_end();
 }
 

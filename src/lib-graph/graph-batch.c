@@ -387,7 +387,8 @@ static void single_done(void *context, const struct graph_failure *failure,
 		graph_op_succeed(single->op, obj);
 	else {
 		single->op->result.failure = *failure;
-		single->op->result.answered = failure->status != 0;
+		single->op->result.answered = failure->status != 0 &&
+			failure->error != GRAPH_ERROR_LOST;
 		graph_op_refuse(single->op);
 	}
 	json_object_put(obj);

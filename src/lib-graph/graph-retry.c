@@ -6,7 +6,6 @@
 #define GRAPH_RETRY_BASE_MSECS 400
 #define GRAPH_RETRY_MAX_MSECS 10000
 #define GRAPH_RETRY_ATTEMPTS 5
-#define GRAPH_RETRY_LOST_ATTEMPTS 4
 #define GRAPH_RETRY_TIMEOUT_ATTEMPTS 2
 
 unsigned int graph_retry_backoff(unsigned int attempt, unsigned int base_msecs,

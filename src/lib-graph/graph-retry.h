@@ -5,6 +5,9 @@
 
 #include "graph-error.h"
 
+/* tries of a request whose answer is lost, or ends early */
+#define GRAPH_RETRY_LOST_ATTEMPTS 4
+
 enum graph_retry_action {
 	GRAPH_RETRY_GIVE_UP = 0,
 	/* again after wait_msecs */
