@@ -13,8 +13,9 @@
 #  define msgraph_compat_cache_register(cache, fields, count) \
 	mail_cache_register_fields(cache, fields, count, \
 				   MAIL_CACHE_TRUNCATE_NAME_FAIL)
+/* the index forgets it with its next error */
 #  define msgraph_compat_index_error(index) \
-	mail_index_get_last_error(index, NULL)
+	t_strdup(mail_index_get_last_error(index, NULL))
 #  define msgraph_compat_root_dir(list) ((list)->mail_set->mail_path)
 #  define msgraph_compat_subscriptions_file(list) \
 	((list)->mail_set->mailbox_subscriptions_filename)
@@ -28,7 +29,7 @@
 #  define msgraph_compat_cache_register(cache, fields, count) \
 	mail_cache_register_fields(cache, fields, count)
 #  define msgraph_compat_index_error(index) \
-	mail_index_get_error_message(index)
+	t_strdup(mail_index_get_error_message(index))
 #  define msgraph_compat_root_dir(list) ((list)->set.root_dir)
 #  define msgraph_compat_subscriptions_file(list) \
 	((list)->set.subscription_fname)

@@ -143,12 +143,20 @@ static bool name_is_used(struct msgraph_folders *folders, const char *name)
 static const char *make_unique(struct msgraph_folders *folders,
 			       const char *name)
 {
-	size_t len;
+	string_t *str;
+	size_t pos;
 
 	while (name_is_used(folders, name)) {
-		len = strlen(name);
-		name = t_strdup_printf("%s%%%02x",
-			t_strndup(name, len - 1), (unsigned char)name[len-1]);
+		/* all bytes of it: half a character is no UTF-8 */
+		for (pos = strlen(name) - 1; pos > 0; pos--) {
+			if (((unsigned char)name[pos] & 0xc0) != 0x80)
+				break;
+		}
+		str = t_str_new(64);
+		str_append_data(str, name, pos);
+		for (; name[pos] != '\0'; pos++)
+			str_printfa(str, "%%%02x", (unsigned char)name[pos]);
+		name = str_c(str);
 	}
 	return name;
 }

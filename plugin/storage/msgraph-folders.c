@@ -5,7 +5,9 @@
 #include "lib.h"
 #include "array.h"
 #include "ioloop.h"
+#include "str.h"
 #include "time-util.h"
+#include "unichar.h"
 #include "graph-client.h"
 #include "msnet-buf.h"
 #include "msgraph-account.h"
@@ -102,9 +104,21 @@ static void set_text(char **field, const char *value)
 }
 
 /* One row of the delta. Keys that it lacks are as they were. */
+/* Dovecot ends at a name that is no UTF-8. */
+static const char *valid_utf8(const char *text)
+{
+	string_t *str = t_str_new(128);
+
+	return text == NULL ||
+		uni_utf8_get_valid_data((const unsigned char *)text,
+					strlen(text), str) ?
+		text : str_c(str);
+}
+
 static void folders_take_row(struct msgraph_folders *folders,
 			     const struct graph_folder *row)
 {
+	const char *display_name = valid_utf8(row->display_name);
 	struct msgraph_folder_entry *entry;
 	struct timeval now;
 
@@ -120,7 +134,7 @@ static void folders_take_row(struct msgraph_folders *folders,
 		entry->total = entry->unread = -1;
 		folders->new_shape = TRUE;
 	} else if (text_differs(row->parent_id, entry->parent_id) ||
-		   text_differs(row->display_name, entry->display_name)) {
+		   text_differs(display_name, entry->display_name)) {
 		folders->new_shape = TRUE;
 	} else if (row->total_count >= 0 && entry->total >= 0 &&
 		   row->total_count != entry->total) {
@@ -135,7 +149,7 @@ static void folders_take_row(struct msgraph_folders *folders,
 	if (folders->listing && entry->listed == 0)
 		entry->listed = entry->changed;
 	set_text(&entry->parent_id, row->parent_id);
-	set_text(&entry->display_name, row->display_name);
+	set_text(&entry->display_name, display_name);
 	if (row->is_hidden >= 0)
 		entry->hidden = row->is_hidden > 0;
 	if (row->is_search_folder)

@@ -4,6 +4,10 @@
 #include "mail-types.h"
 #include "msgraph-flags.h"
 
+/* bytes of a keyword; 255 characters escaped are fewer. Dovecot's log cannot hold
+   one of 64 kB. */
+#define KEYWORD_MAX 4096
+
 /* what an IMAP atom cannot have (RFC 3501 9: atom-specials), and what we use
    ourselves; 8-bit bytes are not allowed either */
 static bool keyword_needs_escape(unsigned char c)
@@ -111,7 +115,7 @@ void msgraph_flags_from_row(const struct graph_message *msg,
 		t_array_init(&keywords, 8);
 		for (p = msg->categories; *p != NULL; p++) {
 			name = msgraph_keyword_from_category(*p);
-			if (*name != '\0')
+			if (*name != '\0' && strlen(name) <= KEYWORD_MAX)
 				array_push_back(&keywords, &name);
 		}
 		array_append_zero(&keywords);

@@ -18,6 +18,8 @@
    turn, whatever else has become due since. */
 #define DELTA_SEND_TURNS 3
 #define DELTA_SEND_MSECS 1
+/* in a row, before it is given up */
+#define GRAPH_DELTA_EMPTY_PAGES_MAX 1000
 
 /* one page; its rows are parsed one by one */
 struct delta_page {
@@ -36,6 +38,8 @@ struct graph_delta {
 	/* to ask next; NULL = start a listing */
 	char *next;
 	unsigned int page_size, unusable_count;
+	/* in a row */
+	unsigned int empty_pages;
 	struct delta_page page;
 
 	/* the page after the present one, on its way or here */
@@ -199,6 +203,15 @@ static int delta_take_page(struct graph_delta *delta,
 		graph_failure_set(fail_r, GRAPH_ERROR_PROTOCOL, link == NULL ?
 			"read changes: a page without a link" :
 			"read changes: a link to another host was refused");
+		return -1;
+	}
+	/* empty pages are allowed, but not for ever */
+	delta->empty_pages = shape->row_count > 0 ? 0 : delta->empty_pages + 1;
+	if (shape->next_link != NULL &&
+	    ((delta->next != NULL && strcmp(link, delta->next) == 0) ||
+	     delta->empty_pages > GRAPH_DELTA_EMPTY_PAGES_MAX)) {
+		graph_failure_set(fail_r, GRAPH_ERROR_PROTOCOL,
+				  "read changes: the pages have no end");
 		return -1;
 	}
 	free(delta->link);

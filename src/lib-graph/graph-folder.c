@@ -233,6 +233,9 @@ static int role_single(struct graph_client *client, unsigned int role,
 	spec.path = path.data;
 	ret = graph_call_run(client, &spec, &resp, fail_r);
 	msnet_buf_free(&path);
+	if (ret < 0 && role == GRAPH_FOLDER_INBOX)
+		/* every mailbox has one, but it may not be for us */
+		return fail_r->error == GRAPH_ERROR_PERM ? 0 : -1;
 	if (ret < 0) {
 		/* not in this mailbox, or not for us */
 		return fail_r->error == GRAPH_ERROR_NOT_FOUND ||
@@ -313,13 +316,16 @@ int graph_folder_roles(struct graph_client *client,
 	array = obj == NULL ? NULL : graph_json_array(obj, "responses", &count);
 	for (i = 0; array != NULL && i < count; i++) {
 		item = json_object_array_get_idx(array, i);
-		/* throttled or failed ones are asked for again below */
+		/* only these say something of the folder; for the others it
+		   is asked singly below */
 		if (graph_json_int(item, "id", &number) && number >= 0 &&
 		    number < GRAPH_FOLDER_ROLE_COUNT &&
 		    graph_json_int(item, "status", &status) &&
-		    status != 429 && status < 500)
+		    (status == 200 || status == 404))
 			known[number] = role_from_batch(item, ids_r);
 	}
+	if (ids_r[GRAPH_FOLDER_INBOX] == NULL)
+		known[GRAPH_FOLDER_INBOX] = false;
 	json_object_put(obj);
 	if (resp != NULL)
 		msnet_response_free(&resp);
@@ -328,6 +334,10 @@ int graph_folder_roles(struct graph_client *client,
 		if (!known[i])
 			ret = role_single(client, i, &ids_r[i], fail_r);
 	}
+	if (ret < 0 && (fail_r->error == GRAPH_ERROR_NOT_FOUND ||
+			fail_r->error == GRAPH_ERROR_FOLDER_GONE))
+		graph_failure_set(fail_r, GRAPH_ERROR_UNAVAILABLE,
+				  "find the default folders: no inbox");
 	for (i = 0; ret < 0 && i < GRAPH_FOLDER_ROLE_COUNT; i++) {
 		free(ids_r[i]);
 		ids_r[i] = NULL;

@@ -64,6 +64,7 @@ static bool graph_scan_string(struct graph_scanner *s)
 static bool graph_scan_value(struct graph_scanner *s)
 {
 	unsigned int depth = 0;
+	size_t start;
 	char c;
 
 	do {
@@ -87,10 +88,13 @@ static bool graph_scan_value(struct graph_scanner *s)
 		} else if (c == '\0') {
 			return false;
 		} else {
+			start = s->pos;
 			while (s->pos < s->size && s->text[s->pos] > ' ' &&
 			       strchr("\"{}[],:", s->text[s->pos]) == NULL)
 				s->pos++;
-			if (s->pos < s->size && (signed char)s->text[s->pos] < 0)
+			/* a control character, or no ASCII */
+			if (s->pos == start || (s->pos < s->size &&
+			    (signed char)s->text[s->pos] < 0))
 				return false;
 		}
 	} while (depth > 0);

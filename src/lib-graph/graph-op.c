@@ -97,8 +97,11 @@ void graph_op_succeed(struct graph_op *op, struct json_object *body)
 	op->message = body == NULL ? NULL :
 		graph_message_from_json(body, &error);
 	op->result.message = op->message;
+	/* a copy has come to be, whatever it is called */
 	if (op->message == NULL && op->type != GRAPH_OP_MOVE)
-		graph_failure_set(&op->result.failure, GRAPH_ERROR_PROTOCOL,
+		graph_failure_set(&op->result.failure,
+				  op->type == GRAPH_OP_COPY ? GRAPH_ERROR_LOST :
+				  GRAPH_ERROR_PROTOCOL,
 				  "%s: the answer is no message",
 				  op_types[op->type].what);
 }

@@ -223,6 +223,8 @@ static void test_page_strings(void)
 		{ "\"\\\\\\\"", -1 },
 		{ "\"", -1 },
 		{ "\"a\"\"b\"", -1 },
+		{ "{\"a\":\ftrue}", -1 },
+		{ "[1,\001]", -1 },
 	};
 	struct graph_json_page page;
 	char text[100];

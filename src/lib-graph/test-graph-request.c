@@ -137,6 +137,11 @@ static void test_links(void)
 			"/v1.0/n\"}", NULL },
 		{ 0, 200, NULL, "{\"value\":[{\"id\":\"a\"}],"
 			"\"@odata.deltaLink\":\"" BASE "/v1.0/d\"}", NULL } };
+	static const struct step loop[] = {
+		{ 0, 200, NULL, "{\"value\":[],\"@odata.nextLink\":\"" BASE
+			"/v1.0/n\"}", NULL },
+		{ 0, 200, NULL, "{\"value\":[],\"@odata.nextLink\":\"" BASE
+			"/v1.0/n\"}", NULL } };
 	struct graph_failure fail;
 	struct graph_client *client = BEGIN(foreign);
 	struct graph_delta *delta = graph_delta_init(client, "f", NULL);
@@ -154,6 +159,15 @@ static void test_links(void)
 	T_CHECK(graph_delta_next_page(delta, &fail) == -1);
 	T_CHECK(fail.error == GRAPH_ERROR_TOKEN_GONE);
 	T_CHECK(graph_client_request_count(client) == 0);
+	graph_delta_deinit(&delta);
+	end(&client);
+
+	/* a page that leads to itself */
+	client = BEGIN(loop);
+	delta = graph_delta_init(client, "f", NULL);
+	T_CHECK(graph_delta_next_page(delta, &fail) == 1);
+	T_CHECK(graph_delta_next_page(delta, &fail) == -1);
+	T_CHECK(fail.error == GRAPH_ERROR_PROTOCOL);
 	graph_delta_deinit(&delta);
 	end(&client);
 

@@ -175,6 +175,22 @@ def test_idle_tells_everything(rig, imap):
         pass
 
 
+def test_namesakes(rig, imap):
+    """Siblings that Exchange would not have: each has a name that is UTF-8."""
+    for n in range(3):
+        rig.sim("folder", op="create", path=f"Twin {n}")
+        rig.sim("folder", op="rename", path=f"Twin {n}", name="日本語 é")
+    time.sleep(1.1)
+    names = [n for n in listed(imap) if n.startswith("&ZeVnLIqe- ")]
+    assert len(set(names)) == 3
+    for name in names:
+        ok(imap.select(f'"{name}"'))
+        ok(imap.unselect())
+    for folder in rig.sim("state")["folders"]:
+        if folder["path"] == "日本語 é":
+            rig.sim("folder", op="delete", id=folder["id"])
+
+
 def test_delete_if_empty(rig, imap):
     rig.sim("folder", op="create", path="Old")
     ident = rig.sim("deliver", folder="Old")["ids"][0]

@@ -717,6 +717,27 @@ READS = [
         1 FETCH 1 (BODY.PEEK[])
         * m1@
     """),
+    ("a copy whose answer does not name it", r"""
+        1 CREATE BOX/sub
+        1 SELECT BOX
+        sim fault path=copy$ phase=after inner=true omit=id
+        1 COPY 1 BOX/sub
+        OK
+        1 STATUS BOX/sub (MESSAGES)
+        * MESSAGES 1
+    """),
+    ("a category that is too long for a keyword", rf"""
+        1 SELECT BOX
+        sim patch m1 categories={"x" * 70000}|short
+        1 NOOP
+        1 FETCH 1 (FLAGS)
+        * FLAGS .*short
+        ! xxx
+        1 STORE 1 +FLAGS (other)
+        2 SELECT BOX
+        2 FETCH 1 (FLAGS)
+        * short.*other|other.*short
+    """),
     ("a draft that others edit gets a new UID", r"""
         1 APPEND BOX (\Draft) {m4}
         1 SELECT BOX
