@@ -1,5 +1,6 @@
 #include "msnet-curl.h"
 #include "msnet-buf.h"
+#include "msnet-inflate.h"
 #include "msnet-secret.h"
 
 #include <errno.h>
@@ -26,6 +27,8 @@ struct msnet_curl_exchange {
 	/* position in what is sent, that is after base64 */
 	uint64_t upload_pos, upload_size;
 	uint64_t sink_size;
+	/* NULL = the answer is not compressed */
+	struct msnet_inflate *inflate;
 	/* the status is 2xx, so the body goes to the sink */
 	bool sink_chosen, to_sink;
 	bool too_big, local_failed, idempotent;
@@ -120,35 +123,67 @@ static int msnet_curl_sink_write(struct msnet_curl_exchange *ex,
 	return 0;
 }
 
-static size_t msnet_curl_write_cb(char *data, size_t size, size_t count,
-				  void *context)
+static bool msnet_curl_take_body(void *context, const char *data, size_t len)
 {
 	struct msnet_curl_exchange *ex = context;
 	uint64_t max = ex->req->max_body;
-	size_t len = size * count;
-	long status = 0;
 
-	if (!ex->sink_chosen) {
-		curl_easy_getinfo(ex->easy, CURLINFO_RESPONSE_CODE, &status);
-		ex->sink_chosen = true;
-		ex->to_sink = ex->req->sink_fd != -1 &&
-			status >= 200 && status < 300;
-	}
 	if (ex->to_sink) {
 		if (max > 0 && ex->sink_size + len > max) {
 			ex->too_big = true;
-			return 0;
+			return false;
 		}
-		return msnet_curl_sink_write(ex, data, len) < 0 ? 0 : len;
+		return msnet_curl_sink_write(ex, data, len) == 0;
 	}
 	if (max == 0 || ex->req->sink_fd != -1)
 		max = MSNET_MAX_BODY_MEMORY;
 	if (ex->body.used + len > max) {
 		ex->too_big = true;
-		return 0;
+		return false;
 	}
 	msnet_buf_append(&ex->body, data, len);
-	return len;
+	return true;
+}
+
+/* Before the first byte. Returns false if it cannot be understood. */
+static bool msnet_curl_begin_body(struct msnet_curl_exchange *ex)
+{
+	const char *encoding =
+		msnet_response_header(ex->resp, "Content-Encoding");
+	long status = 0;
+
+	curl_easy_getinfo(ex->easy, CURLINFO_RESPONSE_CODE, &status);
+	ex->sink_chosen = true;
+	ex->to_sink = ex->req->sink_fd != -1 && status >= 200 && status < 300;
+	if (encoding == NULL || strcasecmp(encoding, "identity") == 0)
+		return true;
+	if (strcasecmp(encoding, "gzip") != 0 &&
+	    strcasecmp(encoding, "x-gzip") != 0) {
+		snprintf(ex->curl_error, sizeof(ex->curl_error),
+			 "the answer has an unknown encoding");
+		return false;
+	}
+	ex->inflate = msnet_inflate_create();
+	return true;
+}
+
+static size_t msnet_curl_write_cb(char *data, size_t size, size_t count,
+				  void *context)
+{
+	struct msnet_curl_exchange *ex = context;
+	size_t len = size * count;
+
+	if (!ex->sink_chosen && !msnet_curl_begin_body(ex))
+		return 0;
+	if (ex->inflate == NULL)
+		return msnet_curl_take_body(ex, data, len) ? len : 0;
+	if (msnet_inflate_feed(ex->inflate, data, len, msnet_curl_take_body,
+			       ex))
+		return len;
+	if (!ex->too_big && !ex->local_failed)
+		snprintf(ex->curl_error, sizeof(ex->curl_error),
+			 "the compressed answer is broken");
+	return 0;
 }
 
 /* Sending */
@@ -434,6 +469,7 @@ msnet_curl_set_tls(struct msnet_curl_exchange *ex,
 	curl_easy_setopt(ex->easy, CURLOPT_HTTP_VERSION,
 			 (long)CURL_HTTP_VERSION_2TLS);
 	curl_easy_setopt(ex->easy, CURLOPT_ACCEPT_ENCODING, "gzip");
+	curl_easy_setopt(ex->easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
 	if (set->user_agent != NULL)
 		curl_easy_setopt(ex->easy, CURLOPT_USERAGENT,
 				 set->user_agent);
@@ -594,6 +630,12 @@ msnet_curl_exchange_finish(struct msnet_curl_exchange *ex, CURLcode code)
 	curl_easy_getinfo(ex->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (resp->result == MSNET_OK && status == 0)
 		resp->result = MSNET_LOST;
+	if (resp->result == MSNET_OK && ex->inflate != NULL &&
+	    !msnet_inflate_ended(ex->inflate)) {
+		resp->result = MSNET_LOST;
+		snprintf(ex->curl_error, sizeof(ex->curl_error),
+			 "the compressed answer ends early");
+	}
 	if (resp->result != MSNET_OK) {
 		if (resp->result == MSNET_LOST)
 			resp->cut_status = (int)status;
@@ -637,6 +679,7 @@ void msnet_curl_exchange_free(struct msnet_curl_exchange **_ex)
 	if (ex->body.data != NULL)
 		msnet_secret_wipe(ex->body.data, ex->body.used);
 	msnet_buf_free(&ex->body);
+	msnet_inflate_destroy(&ex->inflate);
 	msnet_response_free(&ex->resp);
 	msnet_request_free(&ex->req);
 	free(ex);

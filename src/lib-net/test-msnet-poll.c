@@ -106,6 +106,9 @@ static void test_plain(void)
 	resp = msnet_transport_perform(transport, request("GET", "/cut"));
 	T_CHECK(resp->cut_status == 200);
 	msnet_response_free(&resp);
+	check("GET", "/gzip-cut", MSNET_LOST, 0);
+	check("GET", "/gzip-rest", MSNET_LOST, 0);
+	check("GET", "/gzip-no", MSNET_LOST, 0);
 	check("GET", "/headers", MSNET_TOO_BIG, 0);
 }
 

@@ -51,6 +51,11 @@ def answer(conn, method, path, headers, body):
     elif path == "/gzip":
         send(conn, "200 OK", gzip.compress(b"z" * 100000),
              "Content-Encoding: gzip\r\n")
+    elif path.startswith("/gzip-"):
+        whole = gzip.compress(b"z" * 100000)
+        send(conn, "200 OK", {"cut": whole[:-8], "rest": whole + b"x",
+                              "no": b"text"}[path[6:]],
+             "Content-Encoding: gzip\r\n")
     elif path == "/missing":
         send(conn, "404 Not Found", b'{"error":{"code":"x"}}')
     elif path == "/redirect":

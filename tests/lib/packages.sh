@@ -2,7 +2,8 @@
 
 PACKAGES_BUILD="gcc make pkg-config autoconf automake libtool dovecot-dev \
 dovecot-imapd libcurl4-openssl-dev libjson-c-dev libmicrohttpd-dev \
-libsqlite3-dev libpq-dev libcrypt-dev libsystemd-dev libssl-dev libzstd-dev"
+libsqlite3-dev libpq-dev libcrypt-dev libsystemd-dev libssl-dev libzstd-dev \
+zlib1g-dev"
 PACKAGES_SIM="python3 python3-aiohttp python3-cryptography"
 PACKAGES_TEST="chromium chromium-driver systemd python3-prometheus-client \
 postgresql dovecot-sqlite dovecot-pgsql dovecot-pop3d dovecot-lmtpd \
