@@ -103,39 +103,15 @@ static bool is_top_level(struct msgraph_folders *folders,
 	return msgraph_folders_entry(folders, entry->parent_id) == NULL;
 }
 
-/* Data stack; NULL if it is not to be shown. */
-static const char *
-entry_name(struct msgraph_folders *folders,
-	   const struct msgraph_folder_entry *entry, unsigned int depth)
-{
-	const struct msgraph_folder_entry *parent;
-	const char *name, *parent_name;
-
-	if (entry->hidden || depth > DEPTH_MAX || entry->display_name == NULL)
-		return NULL;
-	if (role_of(folders, entry->id) == GRAPH_FOLDER_INBOX)
-		return "INBOX";
-	name = msgraph_folder_name_escape(entry->display_name);
-	if (*name == '\0')
-		return NULL;
-	if (is_top_level(folders, entry)) {
-		/* INBOX is the inbox and nothing else */
-		if (strcasecmp(name, "INBOX") == 0)
-			return t_strdup_printf("%.4s%%%02x", name,
-					       (unsigned char)name[4]);
-		return name;
-	}
-	parent = msgraph_folders_entry(folders, entry->parent_id);
-	if (parent == NULL)
-		return NULL;
-	parent_name = entry_name(folders, parent, depth + 1);
-	return parent_name == NULL ? NULL :
-		t_strconcat(parent_name, "/", name, NULL);
-}
-
 static bool name_is_used(struct msgraph_folders *folders, const char *name)
 {
-	return msgraph_folders_find(folders, name) != NULL;
+	const struct msgraph_folder_entry *entry;
+
+	array_foreach(&folders->entries, entry) {
+		if (null_strcmp(entry->name, name) == 0)
+			return TRUE;
+	}
+	return FALSE;
 }
 
 /* Exchange keeps siblings apart without regard to case, so that this is for
@@ -159,6 +135,57 @@ static const char *make_unique(struct msgraph_folders *folders,
 		name = str_c(str);
 	}
 	return name;
+}
+
+static const char *
+entry_name(struct msgraph_folders *folders, struct msgraph_folder_entry *entry,
+	   unsigned int depth);
+
+/* Below its parent; NULL if it is not to be shown. Data stack. */
+static const char *
+entry_path(struct msgraph_folders *folders,
+	   const struct msgraph_folder_entry *entry, unsigned int depth)
+{
+	struct msgraph_folder_entry *parent;
+	const char *name, *parent_name;
+
+	if (entry->hidden || depth > DEPTH_MAX || entry->display_name == NULL ||
+	    role_of(folders, entry->id) == GRAPH_FOLDER_ROOT)
+		return NULL;
+	if (role_of(folders, entry->id) == GRAPH_FOLDER_INBOX)
+		return "INBOX";
+	name = msgraph_folder_name_escape(entry->display_name);
+	if (*name == '\0')
+		return NULL;
+	if (is_top_level(folders, entry)) {
+		/* INBOX is the inbox and nothing else */
+		if (strcasecmp(name, "INBOX") == 0)
+			return t_strdup_printf("%.4s%%%02x", name,
+					       (unsigned char)name[4]);
+		return name;
+	}
+	parent = msgraph_folders_entry(folders, entry->parent_id);
+	if (parent == NULL)
+		return NULL;
+	parent_name = entry_name(folders, parent, depth + 1);
+	return parent_name == NULL ? NULL :
+		t_strconcat(parent_name, "/", name, NULL);
+}
+
+/* What it is shown as, and what is below it; NULL if it is not shown. */
+static const char *
+entry_name(struct msgraph_folders *folders, struct msgraph_folder_entry *entry,
+	   unsigned int depth)
+{
+	const char *name;
+
+	if (entry->name == NULL) {
+		name = entry_path(folders, entry, depth);
+		if (name != NULL)
+			entry->name = p_strdup(folders->names_pool,
+					       make_unique(folders, name));
+	}
+	return entry->name;
 }
 
 static int entry_cmp(const struct msgraph_folder_entry *a,
@@ -188,26 +215,24 @@ static void mark_parents(struct msgraph_folders *folders)
 
 void msgraph_folders_make_names(struct msgraph_folders *folders)
 {
-	const struct msgraph_folder_entry *entry;
+	struct msgraph_folder_entry *entry;
 	struct msgraph_folder *folder;
 	pool_t pool = folders->names_pool;
 
 	array_clear(&folders->visible);
 	p_clear(pool);
+	array_foreach_modifiable(&folders->entries, entry)
+		entry->name = NULL;
 	/* in an order that does not change, so that names do not either */
 	array_sort(&folders->entries, entry_cmp);
-	array_foreach(&folders->entries, entry) T_BEGIN {
-		const char *name = entry_name(folders, entry, 0);
-
-		if (name != NULL &&
-		    role_of(folders, entry->id) != GRAPH_FOLDER_ROOT) {
-			name = p_strdup(pool, make_unique(folders, name));
+	array_foreach_modifiable(&folders->entries, entry) T_BEGIN {
+		if (entry_name(folders, entry, 0) != NULL) {
 			folder = array_append_space(&folders->visible);
 			folder->id = p_strdup(pool, entry->id);
 			folder->parent_id = p_strdup(pool, entry->parent_id);
 			folder->display_name =
 				p_strdup(pool, entry->display_name);
-			folder->storage_name = name;
+			folder->storage_name = entry->name;
 			folder->role = role_of(folders, entry->id);
 		}
 	} T_END;

@@ -9,6 +9,8 @@
 /* As Graph tells it; strings on the heap. */
 struct msgraph_folder_entry {
 	char *id, *parent_id, *display_name;
+	/* while names are made: its own, once it has one; of the names' pool */
+	const char *name;
 	/* -1 = not told */
 	int total, unread;
 	/* wall clock, milliseconds: when a listing of all named it first, 0 =

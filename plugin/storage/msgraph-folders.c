@@ -103,7 +103,6 @@ static void set_text(char **field, const char *value)
 	}
 }
 
-/* One row of the delta. Keys that it lacks are as they were. */
 /* Dovecot ends at a name that is no UTF-8. */
 static const char *valid_utf8(const char *text)
 {
@@ -115,6 +114,7 @@ static const char *valid_utf8(const char *text)
 		text : str_c(str);
 }
 
+/* One row of the delta. Keys that it lacks are as they were. */
 static void folders_take_row(struct msgraph_folders *folders,
 			     const struct graph_folder *row)
 {

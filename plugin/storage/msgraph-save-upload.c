@@ -259,6 +259,7 @@ msgraph_save_adopt_sent(struct msgraph_save_context *ctx,
 	struct graph_failure fail;
 	char **ids;
 	unsigned int i;
+	uint32_t uid;
 	bool known, pinned;
 
 	if (traits.internet_message_id == NULL)
@@ -267,7 +268,7 @@ msgraph_save_adopt_sent(struct msgraph_save_context *ctx,
 			       &traits, &ids, &fail) < 0)
 		return msgraph_save_failed(ctx, &fail);
 	for (i = 0; ids[i] != NULL && op->id == NULL; i++) {
-		known = msgraph_save_id_known(ctx, ids[i], &pinned);
+		known = msgraph_save_id_known(ctx, ids[i], &pinned, &uid);
 		if (known && pinned)
 			continue;
 		op->id = p_strdup(ctx->pool, ids[i]);

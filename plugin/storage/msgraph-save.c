@@ -87,7 +87,7 @@ int msgraph_save_ensure_synced(struct msgraph_save_context *ctx)
 }
 
 bool msgraph_save_id_known(struct msgraph_save_context *ctx, const char *id,
-			   bool *pinned_r)
+			   bool *pinned_r, uint32_t *uid_r)
 {
 	const struct msgraph_save_op *op;
 	struct mail_index_view *view;
@@ -95,22 +95,22 @@ bool msgraph_save_id_known(struct msgraph_save_context *ctx, const char *id,
 	const char *row_id, *error;
 	uint32_t seq;
 
+	*uid_r = 0;
+	*pinned_r = TRUE;
 	array_foreach(&ctx->ops, op) {
 		if (null_strcmp(op->src_id, id) == 0 ||
-		    null_strcmp(op->id, id) == 0) {
-			if (pinned_r != NULL)
-				*pinned_r = TRUE;
+		    null_strcmp(op->id, id) == 0)
 			return TRUE;
-		}
 	}
 	(void)mail_index_refresh(ctx->mbox->box.index);
 	view = mail_index_view_open(ctx->mbox->box.index);
 	seq = msgraph_idmap_find(ctx->mbox->idmap, view, id);
-	if (pinned_r != NULL)
-		*pinned_r = seq != 0 &&
-			msgraph_idmap_get(ctx->mbox->idmap, view, seq, &row_id,
-					  &rec, &error) > 0 &&
-			(rec.flags & MSGRAPH_REC_PINNED) != 0;
+	if (seq != 0)
+		mail_index_lookup_uid(view, seq, uid_r);
+	*pinned_r = seq != 0 &&
+		msgraph_idmap_get(ctx->mbox->idmap, view, seq, &row_id, &rec,
+				  &error) > 0 &&
+		(rec.flags & MSGRAPH_REC_PINNED) != 0;
 	mail_index_view_close(&view);
 	return seq != 0;
 }
@@ -128,20 +128,11 @@ void msgraph_save_note_next_uid(struct msgraph_save_context *ctx)
 bool msgraph_save_is_taken(void *context, const char *id)
 {
 	struct msgraph_save_context *ctx = context;
-	struct mail_index_view *view;
-	uint32_t seq, uid = 0;
+	uint32_t uid;
 	bool pinned;
 
-	if (!msgraph_save_id_known(ctx, id, &pinned))
-		return FALSE;
-	if (pinned)
-		return TRUE;
-	view = mail_index_view_open(ctx->mbox->box.index);
-	seq = msgraph_idmap_find(ctx->mbox->idmap, view, id);
-	if (seq != 0)
-		mail_index_lookup_uid(view, seq, &uid);
-	mail_index_view_close(&view);
-	return uid < ctx->next_uid;
+	return msgraph_save_id_known(ctx, id, &pinned, &uid) &&
+		(pinned || uid < ctx->next_uid);
 }
 
 /*

@@ -79,10 +79,10 @@ int msgraph_save_ensure_synced(struct msgraph_save_context *ctx);
 /* Time for a command that sends size bytes. */
 void msgraph_save_set_deadline(struct msgraph_save_context *ctx, uoff_t size,
 			       unsigned int count);
-/* The id is in the index already, or belongs to another op. pinned_r (may be
-   NULL): and it came to be by saving it here. */
+/* The id is in the index already, with uid_r, or belongs to another op (0).
+   pinned_r: and it came to be by saving it here. */
 bool msgraph_save_id_known(struct msgraph_save_context *ctx, const char *id,
-			   bool *pinned_r);
+			   bool *pinned_r, uint32_t *uid_r);
 /* Before Graph is asked to make a message. */
 void msgraph_save_note_next_uid(struct msgraph_save_context *ctx);
 /* It cannot be what Graph was asked to make: it has been here before, belongs to

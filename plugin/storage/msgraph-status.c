@@ -118,8 +118,7 @@ void msgraph_status_add(struct msgraph_status_asks *asks,
 			const struct msgraph_folder_entry *entry)
 {
 	struct mailbox_list *list = asks->list;
-	struct msgraph_folder_state state;
-	const char *link = NULL;
+	struct msgraph_folder_state state = { .link = NULL };
 	struct mailbox *box;
 	bool good = FALSE;
 
@@ -129,16 +128,16 @@ void msgraph_status_add(struct msgraph_status_asks *asks,
 	if (mailbox_open(box) == 0 && MSGRAPH_MAILBOX(box)->idmap != NULL) {
 		msgraph_idmap_get_state(MSGRAPH_MAILBOX(box)->idmap, box->view,
 					&state);
-		link = state.link;
-		good = link != NULL ||
+		good = state.link != NULL ||
 			(entry->total >= 0 && entry->total <=
 			 MSGRAPH_STATUS_FIRST_ROWS_MAX - asks->first_rows);
 	}
 	if (good) {
-		if (link == NULL)
+		if (state.link == NULL)
 			asks->first_rows += entry->total;
 		asks->asks[asks->count].folder_id = t_strdup(entry->id);
-		asks->asks[asks->count++].link = link;
+		asks->asks[asks->count].link = state.link;
+		asks->asks[asks->count++].state = state.pushes;
 	}
 	mailbox_free(&box);
 }

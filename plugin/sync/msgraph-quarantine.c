@@ -16,10 +16,15 @@
 #define QUARANTINE_NAME "msgraph.quarantine"
 #define QUARANTINE_PAUSE_SECS 60
 #define QUARANTINE_PAUSE_MAX_SECS (6*3600)
+/* what a client has been told is done must not wait as long, and does not at
+   first */
+#define QUARANTINE_CHANGE_PAUSE_SECS 10
+#define QUARANTINE_CHANGE_PAUSE_MAX_SECS (5*60)
+#define QUARANTINE_CHANGE_TRIES 3
 /* more than that is an outage, not single messages */
 #define QUARANTINE_MAX 1000
 
-static const char *const kind_names[] = { "row", "body" };
+static const char *const kind_names[] = { "row", "body", "change" };
 
 struct msgraph_quarantine {
 	char *path;
@@ -71,25 +76,36 @@ bool msgraph_quarantine_is_for(const struct graph_failure *fail)
 		/* its bytes end early, each time */
 		return fail->status == 200;
 	case GRAPH_ERROR_UNAVAILABLE:
-		return fail->status >= 500 && fail->status != 503 &&
-			fail->status != 504;
+		return graph_failure_may_be_item(fail);
 	default:
 		return FALSE;
 	}
 }
 
-unsigned int msgraph_quarantine_pause(unsigned int tries)
+static unsigned int
+quarantine_pause(unsigned int tries, unsigned int secs, unsigned int max)
 {
-	unsigned int secs = QUARANTINE_PAUSE_SECS;
-
-	for (; tries > 1 && secs < QUARANTINE_PAUSE_MAX_SECS; tries--)
+	for (; tries > 1 && secs < max; tries--)
 		secs *= 2;
-	return I_MIN(secs, QUARANTINE_PAUSE_MAX_SECS);
+	return I_MIN(secs, max);
+}
+
+unsigned int msgraph_quarantine_pause(enum msgraph_quarantine_kind kind,
+				      unsigned int tries)
+{
+	if (kind != MSGRAPH_QUARANTINE_CHANGE)
+		return quarantine_pause(tries, QUARANTINE_PAUSE_SECS,
+					QUARANTINE_PAUSE_MAX_SECS);
+	return tries < QUARANTINE_CHANGE_TRIES ? 0 :
+		quarantine_pause(tries - QUARANTINE_CHANGE_TRIES + 1,
+				 QUARANTINE_CHANGE_PAUSE_SECS,
+				 QUARANTINE_CHANGE_PAUSE_MAX_SECS);
 }
 
 bool msgraph_quarantine_is_lasting(unsigned int tries)
 {
-	return msgraph_quarantine_pause(tries) == QUARANTINE_PAUSE_MAX_SECS;
+	return msgraph_quarantine_pause(MSGRAPH_QUARANTINE_BODY, tries) ==
+		QUARANTINE_PAUSE_MAX_SECS;
 }
 
 /*
@@ -108,10 +124,10 @@ static bool quarantine_parse(pool_t pool, const char *line,
 	    str_to_uint32(args[3], &next) < 0 ||
 	    str_to_uint(args[4], &entry_r->tries) < 0)
 		return FALSE;
-	if (strcmp(args[1], kind_names[MSGRAPH_QUARANTINE_BODY]) == 0)
-		entry_r->kind = MSGRAPH_QUARANTINE_BODY;
-	else if (strcmp(args[1], kind_names[MSGRAPH_QUARANTINE_ROW]) != 0)
-		return FALSE;
+	while (strcmp(args[1], kind_names[entry_r->kind]) != 0) {
+		if (++entry_r->kind == N_ELEMENTS(kind_names))
+			return FALSE;
+	}
 	entry_r->id = p_strdup(pool, args[0]);
 	entry_r->since = since;
 	entry_r->next = next;
@@ -257,7 +273,7 @@ static void quarantine_add(struct msgraph_quarantine *quarantine,
 		entry = array_back_modifiable(&quarantine->entries);
 	}
 	entry->tries++;
-	entry->next = time(NULL) + msgraph_quarantine_pause(entry->tries);
+	entry->next = time(NULL) + msgraph_quarantine_pause(kind, entry->tries);
 	entry->reason = p_strdup(quarantine->pool, reason);
 	quarantine_write(quarantine);
 }

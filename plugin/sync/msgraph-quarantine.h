@@ -1,9 +1,9 @@
 #ifndef MSGRAPH_QUARANTINE_H
 #define MSGRAPH_QUARANTINE_H
 
-/* Messages of one folder that Graph names and cannot give: a row that says too
-   little of a new message while the message itself cannot be read, or a body
-   that cannot be downloaded. They are not asked for each time, but with pauses
+/* Messages of one folder that Graph names and cannot give, or not change: a row
+   that says too little of a new message while the message itself cannot be read,
+   a body that cannot be downloaded, a local change that ends in a 500. They are not asked for each time, but with pauses
    that grow, so that they hold up neither the folder nor a client that tries
    again and again. Kept in a text file beside the index, which all processes
    share; if it is lost, they are tried at once. */
@@ -16,7 +16,8 @@ struct msgraph_quarantine;
 
 enum msgraph_quarantine_kind {
 	MSGRAPH_QUARANTINE_ROW = 0,
-	MSGRAPH_QUARANTINE_BODY
+	MSGRAPH_QUARANTINE_BODY,
+	MSGRAPH_QUARANTINE_CHANGE
 };
 
 struct msgraph_quarantined {
@@ -56,8 +57,9 @@ void msgraph_quarantine_remove(struct msgraph_quarantine *quarantine,
    no use. */
 bool msgraph_quarantine_is_for(const struct graph_failure *fail);
 /* PURE: seconds until the next try after so many (from 1). */
-unsigned int msgraph_quarantine_pause(unsigned int tries);
-/* PURE: the pauses do not grow any more, which takes half a day. */
+unsigned int msgraph_quarantine_pause(enum msgraph_quarantine_kind kind,
+				      unsigned int tries);
+/* PURE: the pauses of a body do not grow any more, which takes half a day. */
 bool msgraph_quarantine_is_lasting(unsigned int tries);
 
 #endif

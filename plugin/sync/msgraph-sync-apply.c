@@ -230,21 +230,22 @@ static uint32_t apply_find(struct apply *apply, const char *id)
 
 static int apply_append(struct apply *apply, const struct msgraph_row *said)
 {
+	enum mail_flags flags = said->state.flags;
 	const char *const *keywords;
 	uint32_t seq;
 	bool differ;
 
 	/* known and new at a time: a draft that has been edited */
-	if ((said->state.flags & MAIL_DELETED) != 0 &&
-	    apply_find(apply, said->id) != 0)
+	if ((flags & MAIL_DELETED) != 0 && apply_find(apply, said->id) != 0) {
 		seq_range_array_add(apply->marked, apply->next_uid);
+		flags &= ENUM_NEGATE(MAIL_DELETED);
+	}
 	mail_index_append(apply->trans, apply->next_uid++, &seq);
 	if (msgraph_idmap_set(apply->env->idmap, apply->trans, seq, said->id,
 			      said->size_estimate, 0, said->content_sum,
 			      apply->error_r) < 0)
 		return -1;
-	mail_index_update_flags(apply->trans, seq, MODIFY_REPLACE,
-				said->state.flags);
+	mail_index_update_flags(apply->trans, seq, MODIFY_REPLACE, flags);
 	keywords = apply_keywords(apply, 0, &said->state, &differ);
 	if (differ)
 		apply_set_keywords(apply, seq, keywords);
@@ -456,18 +457,22 @@ static int apply_is_unnamed(struct apply *apply, uint32_t seq,
 			    const char **id_r)
 {
 	struct msgraph_pulled *row;
+	struct msgraph_rec rec;
 	const char *error;
 	int ret;
 
 	if (apply->adopt != NULL && msgraph_adopt_is_taken(apply->adopt, seq))
 		return 0;
 	ret = msgraph_idmap_get(apply->env->idmap, apply->view, seq, id_r,
-				NULL, &error);
+				&rec, &error);
 	if (ret == 0)
 		*id_r = NULL;
 	if (ret <= 0)
 		return ret == 0 ? 1 : 0;
 	ret = msgraph_pull_find(apply->pull, *id_r, &row);
+	/* moved by us: it lives on, with our bytes */
+	if ((rec.flags & MSGRAPH_REC_MOVED) != 0)
+		*id_r = NULL;
 	return ret < 0 ? apply_fail_read(apply) : ret == 0 ? 1 : 0;
 }
 
@@ -527,12 +532,12 @@ int msgraph_apply(const struct msgraph_sync_env *env,
 		/* another process was faster; its result is in the index */
 		return 0;
 	}
-	if (!pull->full && !pull->at_any_rate &&
-	    state.pushes != pull->pushes) {
+	if (!pull->at_any_rate && state.pushes != pull->pushes) {
 		/* what it says may be older than what was sent since it was
 		   asked for, and is no longer pending */
 		result->outdated = TRUE;
-		return 0;
+		if (!pull->full || pull->verify)
+			return 0;
 	}
 	result->compared = TRUE;
 	i_zero(&apply);

@@ -204,9 +204,10 @@ pull_pages(const struct msgraph_sync_env *env, struct graph_delta *delta,
 	if (ret == 0)
 		pull->link = p_strdup(pull->pool,
 				      graph_delta_link(delta, &last));
-	if (graph_delta_unusable_count(delta) > 0) {
-		e_debug(env->event, "%u rows of the list could not be used",
-			graph_delta_unusable_count(delta));
+	if (graph_delta_unusable_count(delta) > 0 && pull->full) {
+		e_warning(env->event, "%u rows of Graph's list of messages had "
+			  "no usable id and are left out",
+			  graph_delta_unusable_count(delta));
 	}
 	return ret;
 }
@@ -238,11 +239,9 @@ static bool pull_must_ask(const struct msgraph_sync_env *env,
 /* The service's word on this message that asking again will not change. */
 static bool pull_is_final(const struct graph_batch_result *result)
 {
-	int status = result->failure.status;
-
 	return !graph_error_is_transient(result->failure.error) ||
-		(result->answered && status >= 500 && status != 503 &&
-		 status != 504);
+		(result->answered &&
+		 graph_failure_may_be_item(&result->failure));
 }
 
 /* Of a message that is new to us and whose row says too little nothing can be
@@ -376,11 +375,11 @@ static bool pull_is_settled(const struct msgraph_sync_env *env,
 	unsigned int i, n;
 	int ret;
 
-	/* a body is wanted as long as the message is here, a row until it is */
+	/* a row is wanted until the message is here, else as long as it is */
 	if ((msgraph_idmap_find(env->idmap, view, entry->id) != 0) ==
 	    (entry->kind == MSGRAPH_QUARANTINE_ROW))
 		return TRUE;
-	if (entry->kind == MSGRAPH_QUARANTINE_BODY)
+	if (entry->kind != MSGRAPH_QUARANTINE_ROW)
 		return FALSE;
 	/* if it has come in only now, the next pull will see to it */
 	if (!pull->have_by_id)
@@ -464,7 +463,7 @@ static int pull_list(const struct msgraph_sync_env *env,
 	delta = graph_delta_init(env->client, env->folder_id,
 				 pull->full ? pull->link : start->link);
 	if (start->ahead && ret == 0)
-		(void)graph_delta_use_ahead(delta);
+		(void)graph_delta_use_ahead(delta, start->pushes);
 	ret = pull_pages(env, delta, pull, fail_r);
 	graph_delta_deinit(&delta);
 	return ret;

@@ -8,6 +8,7 @@
 #include "graph-client.h"
 #include "msgraph-cache.h"
 #include "msgraph-flags.h"
+#include "msgraph-quarantine.h"
 #include "msgraph-sync-private.h"
 
 #define RECOVERABLE_FOLDER "recoverableitemsdeletions"
@@ -177,6 +178,8 @@ bool msgraph_pending_equals(const struct msgraph_pending *a,
 /* Expunges are looked at and carried out so many at a time, so that those
    that are done count when the time is over. */
 #define EXPUNGE_CHUNK 400
+/* more that end in a 500 are an outage, not single messages */
+#define PUSH_POISON_MAX 20
 
 struct push {
 	const struct msgraph_sync_env *env;
@@ -190,6 +193,10 @@ struct push {
 	bool down;
 	/* some change did get through */
 	bool works;
+	/* some change has not before, and waits its time */
+	bool held;
+	/* changes that have ended in a 500 */
+	unsigned int poison;
 
 	struct graph_batch *batch;
 	/* which operation of the batch belongs to which change */
@@ -238,6 +245,12 @@ static void push_failed(struct push *push, struct msgraph_pending *p,
 	p->failed = TRUE;
 	if (push->fail.error == GRAPH_OK)
 		push->fail = result->failure;
+	if (result->answered &&
+	    graph_failure_may_be_item(&result->failure) &&
+	    push->poison++ < PUSH_POISON_MAX)
+		msgraph_quarantine_failed(push->env->quarantine, p->id,
+					  MSGRAPH_QUARANTINE_CHANGE,
+					  &result->failure);
 	if (!result->answered || result->failure.error == GRAPH_ERROR_THROTTLED)
 		push->down = TRUE;
 }
@@ -258,8 +271,7 @@ static bool push_is_final(const struct push *push,
 	case GRAPH_ERROR_TOO_BIG:
 		return TRUE;
 	case GRAPH_ERROR_UNAVAILABLE:
-		return push->works && fail->status >= 500 &&
-			fail->status != 503 && fail->status != 504;
+		return push->works && graph_failure_may_be_item(fail);
 	default:
 		return FALSE;
 	}
@@ -573,6 +585,51 @@ static void push_expunges(struct push *push,
 	}
 }
 
+/* What has ended in a 500 waits, unless others have to be sent as well: how they
+   fare tells whether it is about this message alone. */
+static bool push_is_held(struct push *push,
+			 const ARRAY_TYPE(msgraph_pending) *pending)
+{
+	const struct msgraph_quarantined *entry;
+	const struct msgraph_pending *p;
+	time_t now = time(NULL);
+
+	push->held = msgraph_quarantine_count(push->env->quarantine) > 0;
+	if (!push->held)
+		return FALSE;
+	array_foreach(pending, p) {
+		entry = p->id == NULL ? NULL :
+			msgraph_quarantine_find(push->env->quarantine, p->id,
+						MSGRAPH_QUARANTINE_CHANGE);
+		if (entry == NULL || entry->next <= now)
+			return FALSE;
+		graph_failure_set(&push->fail, GRAPH_ERROR_UNAVAILABLE,
+			"changes wait that Graph could not carry out (%s), "
+			"tried again in %lld s", entry->reason,
+			(long long)(entry->next - now));
+	}
+	return TRUE;
+}
+
+/* It is in quarantine no more, whether carried out or refused. */
+static void push_settle(struct push *push, const struct msgraph_pending *p)
+{
+	if (push->held && p->done && p->id != NULL)
+		msgraph_quarantine_remove(push->env->quarantine, p->id,
+					  MSGRAPH_QUARANTINE_CHANGE);
+}
+
+static void push_all(struct push *push, ARRAY_TYPE(msgraph_pending) *pending)
+{
+	graph_client_extend_deadline(push->env->client,
+		I_MIN(array_count(pending), MSGRAPH_LONG_MAX_MSECS /
+		      MSGRAPH_MSECS_PER_MESSAGE) * MSGRAPH_MSECS_PER_MESSAGE);
+	push_patches(push, pending);
+	push_ask_refused(push, pending);
+	if (!push->down)
+		push_expunges(push, pending);
+}
+
 int msgraph_push_run(const struct msgraph_sync_env *env, pool_t pool,
 		     ARRAY_TYPE(msgraph_pending) *pending,
 		     struct msgraph_sync_result *result)
@@ -581,21 +638,17 @@ int msgraph_push_run(const struct msgraph_sync_env *env, pool_t pool,
 	const struct msgraph_pending *p;
 	int ret = 0;
 
-	graph_client_extend_deadline(env->client,
-		I_MIN(array_count(pending), MSGRAPH_LONG_MAX_MSECS /
-		      MSGRAPH_MSECS_PER_MESSAGE) * MSGRAPH_MSECS_PER_MESSAGE);
 	i_array_init(&push.ops, 16);
 	T_BEGIN {
-		push_patches(&push, pending);
-		push_ask_refused(&push, pending);
-		if (!push.down)
-			push_expunges(&push, pending);
+		if (!push_is_held(&push, pending))
+			push_all(&push, pending);
 	} T_END;
 	array_free(&push.ops);
 	result->push = push.fail;
 	if (push.refused.error != GRAPH_OK)
 		result->refused = push.refused;
 	array_foreach(pending, p) {
+		push_settle(&push, p);
 		if (!p->done)
 			ret = -1;
 	}

@@ -44,6 +44,24 @@ static void sync_get_state(const struct msgraph_sync_env *env,
 	mail_index_view_close(&view);
 }
 
+/* The changes since the link are not to be had, or not all of them. */
+static bool sync_must_list(const struct msgraph_sync_env *env,
+			   const struct msgraph_pull *pull,
+			   const struct graph_failure *fail)
+{
+	if (pull != NULL) {
+		if (pull->unnamed) {
+			e_warning(env->event, "Graph told of a change without "
+				  "a usable id, listing everything");
+		}
+		return pull->unnamed;
+	}
+	if (fail->error != GRAPH_ERROR_TOKEN_GONE)
+		return FALSE;
+	e_debug(env->event, "delta link lost, listing everything");
+	return TRUE;
+}
+
 static struct msgraph_pull *
 sync_pull(const struct msgraph_sync_env *env, enum msgraph_sync_flags flags,
 	  struct graph_failure *fail_r)
@@ -62,9 +80,8 @@ sync_pull(const struct msgraph_sync_env *env, enum msgraph_sync_flags flags,
 	if (start.anew)
 		start.link = NULL;
 	pull = msgraph_pull_run(env, &start, fail_r);
-	if (pull == NULL && start.link != NULL &&
-	    fail_r->error == GRAPH_ERROR_TOKEN_GONE) {
-		e_debug(env->event, "delta link lost, listing everything");
+	if (start.link != NULL && sync_must_list(env, pull, fail_r)) {
+		msgraph_pull_free(&pull);
 		i_zero(fail_r);
 		start.link = NULL;
 		start.ahead = FALSE;
@@ -253,6 +270,17 @@ sync_round(const struct msgraph_sync_env *env, pool_t pool,
 	return 1;
 }
 
+static bool sync_any_is_done(const ARRAY_TYPE(msgraph_pending) *pushed)
+{
+	const struct msgraph_pending *p;
+
+	array_foreach(pushed, p) {
+		if (p->done)
+			return TRUE;
+	}
+	return FALSE;
+}
+
 /* Not everything could be sent, so the records stay. But what is expunged at
    Graph shall be gone here as well: then nothing is asked for it again. */
 static int
@@ -270,6 +298,8 @@ sync_partly_pushed(const struct msgraph_sync_env *env,
 	own = mail_index_transaction_begin(view,
 		MAIL_INDEX_TRANSACTION_FLAG_EXTERNAL);
 	sync_expunge(env, view, own, pushed, TRUE, result);
+	if (sync_any_is_done(pushed))
+		msgraph_idmap_count_push(env->idmap, view, own);
 	ret = mail_index_transaction_commit(&own);
 	if (ret < 0)
 		*error_r = msgraph_compat_index_error(env->index);
@@ -364,7 +394,8 @@ int msgraph_sync_count_pending(const struct msgraph_sync_env *env,
 }
 
 /* What others have sent while it was asked what has changed is not in the
-   answer: then it is asked again. */
+   answer: then it is asked again. A listing is worth keeping all the same; what
+   has changed since it began comes next. */
 static int
 sync_apply_latest(const struct msgraph_sync_env *env,
 		  enum msgraph_sync_flags flags, struct msgraph_pull **pull,

@@ -189,6 +189,37 @@ static void test_one_bad_does_not_block(void)
 	rig_end();
 }
 
+static void test_poison_alone(void)
+{
+	unsigned int i;
+
+	rig_begin("one that cannot be changed, and nothing else: it waits");
+	rig_fill();
+	rig_store(1, MODIFY_ADD, MAIL_SEEN);
+	test_graph_fail(rig.graph, "PATCH a", 500, "ErrorInternalServerError", 99);
+	for (i = 0; i < 3; i++) {
+		rig_push();
+		test_assert_idx(strstr(test_graph_log(rig.graph),
+				       "PATCH a") != NULL, i);
+	}
+	test_assert(rig.quarantined == 1);
+	rig_push();
+	check_log("");
+	test_assert(rig.result.push.error == GRAPH_ERROR_UNAVAILABLE);
+	test_assert(strstr(rig.result.push.message, "tried again in") != NULL);
+	check("1=aS 2=b 3=c");
+	/* with another it is tried again */
+	test_graph_fail(rig.graph, NULL, 0, NULL, 0);
+	rig_store(2, MODIFY_ADD, MAIL_FLAGGED);
+	rig_push();
+	check_log("BATCH PATCH a PATCH b");
+	test_assert(!msgraph_sync_have_pending(rig.index));
+	rig_push();
+	test_assert(rig.quarantined == 0);
+	check("1=aS 2=bF 3=c");
+	rig_end();
+}
+
 static void test_expunge(void)
 {
 	rig_begin("an expunge hits the message here and nowhere else");
@@ -305,6 +336,7 @@ int main(void)
 		test_expunge_undone,
 		test_one_sender,
 		test_one_bad_does_not_block,
+		test_poison_alone,
 		test_expunge,
 		test_expunge_edited,
 		test_expunge_fallback,

@@ -213,18 +213,96 @@ static void test_rows_that_say_little(void)
 		"{\"id\":\"c\",\"categories\":[\"y\"]}", NULL, "L4");
 	rig_sync();
 	check("1=aS 2=bS,x 3=cS,y");
-	/* unknown and partial: asked for; a row without id is nobody's */
+	/* unknown and partial: asked for */
 	test_graph_add(rig.graph, "d", 4);
-	test_graph_page(rig.graph, "{\"id\":\"d\",\"isRead\":true}"
-		"{\"isRead\":true,\"subject\":\"no id\"}", NULL, "L5");
+	test_graph_page(rig.graph, "{\"id\":\"d\",\"isRead\":true}", NULL,
+			"L5");
 	rig_sync();
 	test_assert(rig.result.pull.error == GRAPH_OK);
 	check("1=aS 2=bS,x 3=cS,y 4=d");
+	rig_end();
+}
+
+#define NO_ID "{\"isRead\":true,\"subject\":\"no id\"}"
+
+static void test_rows_without_id(void)
+{
+	const char *id;
+
+	rig_begin("rows without a usable id: everything is listed");
+	rig_fill();
+	test_graph_add(rig.graph, "d", 4);
+	/* whose removal or change it is cannot be known */
+	test_graph_remove(rig.graph, "b");
+	test_graph_page(rig.graph, "d "NO_ID, NULL, "L2");
+	test_graph_page(rig.graph, "a c d", NULL, "L3");
+	test_expect_error_string("without a usable id");
+	rig_sync();
+	test_expect_no_more_errors();
+	test_assert(rig.result.pull.error == GRAPH_OK);
+	check("1=a 3=c 4=d");
 	/* what has no name in a full listing may be one of ours */
 	test_graph_page_fail(rig.graph, 410, "");
-	test_graph_page(rig.graph, "a b c {\"subject\":\"no id\"}", NULL, "L6");
+	test_graph_page(rig.graph, "a c "NO_ID, NULL, "L4");
+	test_expect_error_string("1 rows of Graph's list");
 	rig_sync();
-	check("1=aS 2=bS,x 3=cS,y 4=d");
+	test_expect_no_more_errors();
+	check("1=a 3=c 4=d");
+	/* and so may what has one that breaks lines, or files */
+	id = t_strdup_printf("{\"id\":\"e\\ne\"}{\"id\":\"%01025d\"}", 1);
+	test_graph_page_fail(rig.graph, 410, "");
+	test_graph_page(rig.graph, t_strconcat("a c ", id, NULL), NULL, "L5");
+	test_expect_error_string("2 rows of Graph's list");
+	rig_sync();
+	test_expect_no_more_errors();
+	check("1=a 3=c 4=d");
+	rig_end();
+}
+
+static unsigned int others_busy;
+
+/* Another session changes something and has sent it before the answer comes. */
+static void be_busy(void)
+{
+	struct msgraph_sync_result before = rig.result;
+
+	if (others_busy == 0)
+		return;
+	others_busy--;
+	rig_store(1, others_busy % 2 == 0 ? MODIFY_ADD : MODIFY_REMOVE,
+		  MAIL_SEEN);
+	rig_push();
+	rig.result = before;
+}
+
+static void test_others_are_busy(void)
+{
+	rig_begin("what others send meanwhile: asked again, but not for ever");
+	rig_fill();
+	test_graph_msg(rig.graph, "b")->read = TRUE;
+	test_graph_page(rig.graph, "b", NULL, "L2");
+	test_graph_page(rig.graph, "b", NULL, "L3");
+	test_graph_page(rig.graph, "b", NULL, "L4");
+	others_busy = 9;
+	test_graph_before_delta(rig.graph, be_busy);
+	rig_sync();
+	test_assert(others_busy == 6);
+	check("1=aS 2=bS 3=c");
+	rig_end();
+
+	rig_begin("a listing is kept, and what has changed since comes at once");
+	rig_fill();
+	test_graph_page_fail(rig.graph, 410, "");
+	test_graph_page(rig.graph, "b c {\"id\":\"a\",\"subject\":\"s\","
+		"\"receivedDateTime\":\"2020-01-01T00:00:00Z\","
+		"\"isRead\":false,\"singleValueExtendedProperties\":[]}",
+		NULL, "L2");
+	test_graph_page(rig.graph, "a -b", NULL, "L3");
+	others_busy = 1;
+	test_graph_before_delta(rig.graph, be_busy);
+	rig_sync();
+	check_log("BATCH PATCH a DELTA DELTA L2");
+	check("1=aS 3=c");
 	rig_end();
 }
 
@@ -334,6 +412,8 @@ int main(void)
 		test_sweep_spares_new_ones,
 		test_other_process_first,
 		test_rows_that_say_little,
+		test_rows_without_id,
+		test_others_are_busy,
 		test_moved_and_back,
 		test_slices,
 		NULL

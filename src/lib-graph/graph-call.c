@@ -126,9 +126,8 @@ static void call_failed(struct graph_call *call, struct msnet_response *resp)
 				 graph_wall_now() + verdict.hold_msecs);
 	switch (verdict.action) {
 	case GRAPH_RETRY_GIVE_UP:
-		/* for want of time: it may not end early each time */
-		if (call->last.error == GRAPH_ERROR_LOST &&
-		    call->attempt < GRAPH_RETRY_LOST_ATTEMPTS)
+		/* it may not end early each time */
+		if (call->last.error == GRAPH_ERROR_LOST && !verdict.exhausted)
 			call->last.status = 0;
 		graph_call_finish(call, &call->last, NULL);
 		return;

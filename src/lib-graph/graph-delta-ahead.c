@@ -16,6 +16,7 @@
 struct graph_ahead {
 	struct graph_ahead *next;
 	char *folder_id, *link;		/* link NULL = a listing's start */
+	uint32_t state;
 	char *page;			/* NULL = not answered */
 };
 
@@ -51,7 +52,7 @@ bool graph_delta_have_ahead(struct graph_client *client, const char *folder_id)
 
 struct msnet_response *
 graph_delta_ahead_take(struct graph_client *client, const char *folder_id,
-		       const char *link)
+		       const char *link, uint32_t state)
 {
 	struct graph_ahead **p, *ahead;
 	struct msnet_response *resp;
@@ -65,7 +66,7 @@ graph_delta_ahead_take(struct graph_client *client, const char *folder_id,
 		return NULL;
 	*p = ahead->next;
 	/* another session may have gone on from there meanwhile */
-	if ((link == NULL) != (ahead->link == NULL) ||
+	if (state != ahead->state || (link == NULL) != (ahead->link == NULL) ||
 	    (link != NULL && strcmp(link, ahead->link) != 0)) {
 		ahead_free(ahead);
 		return NULL;
@@ -129,6 +130,7 @@ static void ahead_take_response(struct graph_client *client,
 	ahead = msnet_malloc(sizeof(*ahead));
 	ahead->folder_id = msnet_strdup(asks[number].folder_id);
 	ahead->link = msnet_strdup(asks[number].link);
+	ahead->state = asks[number].state;
 	ahead->page = msnet_strdup(json_object_to_json_string_ext(body,
 			JSON_C_TO_STRING_PLAIN));
 	ahead->next = *list;

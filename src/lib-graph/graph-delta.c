@@ -220,11 +220,11 @@ static int delta_take_page(struct graph_delta *delta,
 	return 0;
 }
 
-bool graph_delta_use_ahead(struct graph_delta *delta)
+bool graph_delta_use_ahead(struct graph_delta *delta, uint32_t state)
 {
 	delta->call_resp = graph_delta_ahead_take(delta->client,
 						  delta->folder_id,
-						  delta->next);
+						  delta->next, state);
 	if (delta->call_resp != NULL) {
 		memset(&delta->call_fail, 0, sizeof(delta->call_fail));
 		delta->call_done = true;

@@ -8,6 +8,7 @@
 #include "graph-error.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stddef.h>
 
 struct graph_client;
@@ -21,9 +22,10 @@ struct graph_delta;
 struct graph_delta *
 graph_delta_init(struct graph_client *client, const char *folder_id,
 		 const char *link);
-/* Take the first page from what graph_delta_ahead() has brought, if it is
-   there; before the first graph_delta_next_page(). */
-bool graph_delta_use_ahead(struct graph_delta *delta);
+/* Take the first page from what graph_delta_ahead() has brought, if it is there
+   and was asked for in the same state; before the first
+   graph_delta_next_page(). */
+bool graph_delta_use_ahead(struct graph_delta *delta, uint32_t state);
 /* Get the next page. Returns 1: a page is there (it may have 0 rows), 0: the
    round has ended with the page before, -1: failure (TOKEN_GONE: list anew
    without link; FOLDER_GONE). Blocks. After 503/504 and time-outs the page
@@ -34,8 +36,8 @@ int graph_delta_next_page(struct graph_delta *delta,
 			  struct graph_failure *fail_r);
 /* The next row of the present page, or NULL; valid until the next call. */
 const struct graph_message *graph_delta_next_row(struct graph_delta *delta);
-/* Rows so far that could not be used: they had no id, or were beyond the
-   limits. So what a full listing did not name may be there all the same. */
+/* Rows so far that could not be used: they had no id, or were no JSON. So what a
+   full listing did not name may be there all the same. */
 unsigned int graph_delta_unusable_count(const struct graph_delta *delta);
 /* Link to go on with after the present page: a nextLink, or the deltaLink when
    *final_r. NULL before the first page. */
@@ -47,6 +49,9 @@ void graph_delta_deinit(struct graph_delta **delta);
 struct graph_delta_ahead_ask {
 	const char *folder_id;
 	const char *link;		/* as for graph_delta_init() */
+	/* a number of the caller's, which changes when what was asked before
+	   is no longer of use */
+	uint32_t state;
 };
 /* Ask for the first pages of several folders by one $batch and keep them in the
    client until they are used or forgotten. What is not answered with a page is

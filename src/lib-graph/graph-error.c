@@ -175,6 +175,12 @@ bool graph_error_is_transient(enum graph_error error)
 		error == GRAPH_ERROR_TIMEOUT || error == GRAPH_ERROR_LOST;
 }
 
+bool graph_failure_may_be_item(const struct graph_failure *fail)
+{
+	return fail->status >= 500 && fail->status != 503 &&
+		fail->status != 504;
+}
+
 void graph_failure_set(struct graph_failure *fail, enum graph_error error,
 		       const char *fmt, ...)
 {

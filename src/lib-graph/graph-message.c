@@ -11,6 +11,8 @@
 
 #define GRAPH_MESSAGE_MAX_SIZE (16U * 1024 * 1024)
 #define GRAPH_MESSAGE_MAX_ITEMS 20000U
+/* Exchange's ids are about 150 characters */
+#define GRAPH_MESSAGE_MAX_ID 1024U
 #define GRAPH_ARENA_BLOCK 2048U
 
 /* PidTagIconIndex, 0x1080 */
@@ -26,7 +28,6 @@ struct graph_arena_block {
 struct graph_message_full {
 	struct graph_message msg;	/* first */
 	struct graph_arena_block *blocks;
-	bool too_big;
 };
 
 static void *graph_arena_alloc(struct graph_message_full *full, size_t size)
@@ -47,7 +48,7 @@ static void *graph_arena_alloc(struct graph_message_full *full, size_t size)
 	return block->data + block->used - want;
 }
 
-/* NULL stays NULL. A NUL inside the string becomes a blank: it must neither cut
+/* NULL stays NULL, and so is a text beyond the limit. A NUL inside the string becomes a blank: it must neither cut
    the text nor travel on. */
 static const char *
 graph_arena_string(struct graph_message_full *full, struct json_object *value)
@@ -56,11 +57,8 @@ graph_arena_string(struct graph_message_full *full, struct json_object *value)
 	size_t len, i;
 	char *copy;
 
-	if (text == NULL) {
-		if (json_object_is_type(value, json_type_string))
-			full->too_big = true;
+	if (text == NULL)
 		return NULL;
-	}
 	len = json_object_is_type(value, json_type_string) ?
 		(size_t)json_object_get_string_len(value) : strlen(text);
 	copy = graph_arena_alloc(full, len + 1);
@@ -86,17 +84,18 @@ graph_message_text(struct graph_message_full *full, struct json_object *row,
 	return text == NULL ? "" : text;
 }
 
+/* One beyond the limit is as none: a message without its hundred thousand
+   recipients is better than none. */
 static struct json_object *
-graph_message_array(struct graph_message_full *full, struct json_object *row,
-		    const char *key, unsigned int *count_r)
+graph_message_array(struct json_object *row, const char *key,
+		    unsigned int *count_r)
 {
 	struct json_object *array = graph_json_array(row, key, count_r);
 
-	if (*count_r > GRAPH_MESSAGE_MAX_ITEMS) {
-		full->too_big = true;
-		*count_r = 0;
-	}
-	return array;
+	if (*count_r <= GRAPH_MESSAGE_MAX_ITEMS)
+		return array;
+	*count_r = 0;
+	return NULL;
 }
 
 static void
@@ -122,7 +121,7 @@ graph_message_read_addresses(struct graph_message_full *full,
 
 	if (graph_json_has(row, key))
 		full->msg.has_envelope = true;
-	array = graph_message_array(full, row, key, &count);
+	array = graph_message_array(row, key, &count);
 	if (count == 0)
 		return;
 	items = graph_arena_alloc(full, sizeof(*items) * count);
@@ -163,7 +162,9 @@ static void graph_message_read_categories(struct graph_message_full *full,
 
 	if (!graph_json_has(row, "categories"))
 		return;
-	array = graph_message_array(full, row, "categories", &count);
+	array = graph_message_array(row, "categories", &count);
+	if (array == NULL && graph_json_get(row, "categories") != NULL)
+		return;
 	full->msg.has_categories = true;
 	categories = graph_arena_alloc(full,
 		sizeof(*categories) * (count + 1));
@@ -184,8 +185,7 @@ static void graph_message_read_headers(struct graph_message_full *full,
 	struct graph_header *headers;
 	unsigned int i, count, used = 0;
 
-	array = graph_message_array(full, row, "internetMessageHeaders",
-				    &count);
+	array = graph_message_array(row, "internetMessageHeaders", &count);
 	if (array == NULL)
 		return;
 	full->msg.has_headers = true;
@@ -241,7 +241,7 @@ static void graph_message_read_properties(struct graph_message_full *full,
 	const char *id, *text;
 	unsigned int i, count;
 
-	array = graph_message_array(full, row, "singleValueExtendedProperties",
+	array = graph_message_array(row, "singleValueExtendedProperties",
 				    &count);
 	if (array == NULL)
 		return;
@@ -320,6 +320,18 @@ static const char *graph_message_read_change_key(
 	return copy;
 }
 
+/* It becomes a part of paths, and a line of files. */
+static bool graph_message_id_is_usable(const char *id)
+{
+	const char *p;
+
+	if (id == NULL || *id == '\0' || strlen(id) > GRAPH_MESSAGE_MAX_ID)
+		return false;
+	for (p = id; *p > ' ' && *p < 0x7f; p++)
+		;
+	return *p == '\0';
+}
+
 struct graph_message *
 graph_message_from_json(struct json_object *row, const char **error_r)
 {
@@ -351,12 +363,9 @@ graph_message_from_json(struct json_object *row, const char **error_r)
 	graph_message_read_headers(full, row);
 	graph_message_read_properties(full, row);
 
-	if (full->too_big)
-		*error_r = "message row has a value beyond the limits";
-	else if (msg->id == NULL || msg->id[0] == '\0')
-		*error_r = "message row has no id";
-	else
+	if (graph_message_id_is_usable(msg->id))
 		return msg;
+	*error_r = "message row has no id that could be used";
 	graph_message_free(&msg);
 	return NULL;
 }

@@ -6,6 +6,8 @@
 #define GRAPH_RETRY_BASE_MSECS 400
 #define GRAPH_RETRY_MAX_MSECS 10000
 #define GRAPH_RETRY_ATTEMPTS 5
+/* of a request whose answer is lost, or ends early */
+#define GRAPH_RETRY_LOST_ATTEMPTS 4
 #define GRAPH_RETRY_TIMEOUT_ATTEMPTS 2
 
 unsigned int graph_retry_backoff(unsigned int attempt, unsigned int base_msecs,
@@ -88,6 +90,7 @@ graph_retry_decide(const struct graph_retry_input *input)
 	default:
 		break;
 	}
+	give_up.exhausted = max > 0 && input->attempt >= max;
 	if (input->hopeless || input->attempt >= max)
 		return give_up;
 	if (input->retry_after_msecs > 0)

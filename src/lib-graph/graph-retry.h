@@ -5,9 +5,6 @@
 
 #include "graph-error.h"
 
-/* tries of a request whose answer is lost, or ends early */
-#define GRAPH_RETRY_LOST_ATTEMPTS 4
-
 enum graph_retry_action {
 	GRAPH_RETRY_GIVE_UP = 0,
 	/* again after wait_msecs */
@@ -36,6 +33,9 @@ struct graph_retry_input {
 struct graph_retry_verdict {
 	enum graph_retry_action action;
 	unsigned int wait_msecs;
+	/* given up since it has been tried often enough, not for want of
+	   time */
+	bool exhausted;
 	/* hold all requests to this mailbox for this time, even when this
 	   request is given up; 0 = none */
 	unsigned int hold_msecs;

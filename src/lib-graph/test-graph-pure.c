@@ -129,11 +129,58 @@ static void test_retries(void)
 	T_CHECK(graph_retry_decide(&input).action == GRAPH_RETRY_GIVE_UP);
 	input.idempotent = true;
 	T_CHECK(graph_retry_decide(&input).action == GRAPH_RETRY_WAIT);
+	input.msecs_left = 1;
+	verdict = graph_retry_decide(&input);
+	T_CHECK(verdict.action == GRAPH_RETRY_GIVE_UP && !verdict.exhausted);
+	input.msecs_left = 60000;
+	input.attempt = 4;
+	verdict = graph_retry_decide(&input);
+	T_CHECK(verdict.action == GRAPH_RETRY_GIVE_UP && verdict.exhausted);
+	input.attempt = 1;
 	input.error = GRAPH_ERROR_AUTH;
 	input.status = 401;
 	T_CHECK(graph_retry_decide(&input).action == GRAPH_RETRY_FRESH_TOKEN);
 	input.token_renewed = true;
 	T_CHECK(graph_retry_decide(&input).action == GRAPH_RETRY_GIVE_UP);
+}
+
+/* What cannot be used of a row is left out of it, except its id. */
+static void test_rows_beyond_limits(void)
+{
+	static const struct {
+		const char *id;
+		bool usable;
+	} ids[] = {
+		{ "AAMk-_=A", true }, { "a b", false }, { "a\\nb", false },
+		{ "a\\u0000b", false }, { "\303\251", false }, { "", false },
+	};
+	struct msnet_buf row = { 0 };
+	struct graph_message *msg;
+	const char *error;
+	unsigned int i;
+
+	msnet_buf_add(&row, "{\"id\":\"A\",\"subject\":\"s\",\"categories\":[");
+	for (i = 0; i < 20001; i++)
+		msnet_buf_printf(&row, "%s\"c%u\"", i == 0 ? "" : ",", i);
+	msnet_buf_add(&row, "],\"toRecipients\":[");
+	for (i = 0; i < 20001; i++)
+		msnet_buf_add(&row, i == 0 ? "{}" : ",{}");
+	msnet_buf_add(&row, "]}");
+	msg = graph_message_parse(row.data, row.used, &error);
+	T_CHECK(msg != NULL && !msg->has_categories && msg->to.count == 0);
+	T_STREQ(msg->subject, "s");
+	graph_message_free(&msg);
+	msnet_buf_free(&row);
+	for (i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+		msnet_buf_printf(&row, "{\"id\":\"%s\"}", ids[i].id);
+		msg = graph_message_parse(row.data, row.used, &error);
+		T_CHECK((msg != NULL) == ids[i].usable);
+		graph_message_free(&msg);
+		msnet_buf_free(&row);
+	}
+	msnet_buf_printf(&row, "{\"id\":\"%01025d\"}", 1);
+	T_CHECK(graph_message_parse(row.data, row.used, &error) == NULL);
+	msnet_buf_free(&row);
 }
 
 static void test_rows(void)
@@ -313,6 +360,7 @@ int main(void)
 	test_claims();
 	test_retries();
 	test_rows();
+	test_rows_beyond_limits();
 	test_pages();
 	test_page_strings();
 	test_page_longest_string();

@@ -191,6 +191,29 @@ def test_namesakes(rig, imap):
             rig.sim("folder", op="delete", id=folder["id"])
 
 
+def test_children_of_namesakes(rig, imap):
+    """Each child is shown below its own parent."""
+    for n in range(3):
+        rig.sim("folder", op="create", path=f"Kin {n}")
+        rig.sim("folder", op="create", path=f"Kin {n}/child {n}")
+        rig.sim("deliver", folder=f"Kin {n}/child {n}", count=n + 1)
+    for n in range(3):
+        rig.sim("folder", op="rename", path=f"Kin {n}", name="Kin")
+    time.sleep(1.1)
+    names = [n for n in listed(imap) if n.startswith("Ki")]
+    assert len(names) == 6
+    for parent in (n for n in names if "/" not in n):
+        below = [n for n in names if n.startswith(parent + "/")]
+        assert len(below) == 1
+        ok(imap.select(quoted(below[0])))
+        assert len(ok(imap.fetch("1:*", "(UID)"))) == \
+            int(below[0][-1]) + 1
+        ok(imap.unselect())
+    for folder in rig.sim("state")["folders"]:
+        if folder["path"] == "Kin":
+            rig.sim("folder", op="delete", id=folder["id"])
+
+
 def test_delete_if_empty(rig, imap):
     rig.sim("folder", op="create", path="Old")
     ident = rig.sim("deliver", folder="Old")["ids"][0]
