@@ -87,7 +87,7 @@ msgraph_save_send_flags(struct msgraph_save_context *ctx,
 
 /* The flags of a draft, and what it is like at Graph: others may edit it before
    it is listed for the first time, which that listing is to show. Without an
-   answer to this, or with half of one, that listing is taken for ours. */
+   answer to this, that listing is taken for ours. */
 static int
 msgraph_save_finish_draft(struct msgraph_save_context *ctx,
 			  struct msgraph_save_op *op,
@@ -100,14 +100,14 @@ msgraph_save_finish_draft(struct msgraph_save_context *ctx,
 	uint32_t size;
 
 	batch = graph_batch_init(ctx->mbox->storage->account->client);
-	look = graph_batch_get(batch, op->id);
+	look = graph_batch_get_content(batch, op->id);
 	if (patch != NULL)
 		send = graph_batch_patch(batch, op->id, patch);
 	(void)graph_batch_run(batch, &ignored);
 	if (patch != NULL)
 		fail = graph_batch_result(batch, send)->failure;
 	msg = graph_batch_result(batch, look)->message;
-	if (msg != NULL && msg->preview != NULL && *msg->preview != '\0') {
+	if (msg != NULL && msg->has_body) {
 		op->content = msgraph_cache_content(msg);
 		size = msgraph_cache_size_estimate(msg->size);
 		op->sized = size > 0;

@@ -342,13 +342,12 @@ uint32_t msgraph_cache_content(const struct graph_message *msg)
 {
 	uint32_t crc;
 
-	if (msg->is_draft <= 0 || !msg->has_envelope || msg->preview == NULL)
+	if (msg->is_draft <= 0 || !msg->has_envelope || !msg->has_body)
 		return 0;
-	crc = content_text(0, msg->subject);
+	crc = content_text(msg->content_sum, msg->subject);
 	crc = content_people(crc, &msg->to);
 	crc = content_people(crc, &msg->cc);
 	crc = content_people(crc, &msg->bcc);
-	crc = content_text(crc, msg->preview);
 	return crc == 0 ? 1 : crc;
 }
 

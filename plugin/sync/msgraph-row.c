@@ -8,14 +8,15 @@
 enum row_bit {
 	ROW_REMOVED = 0x01, ROW_ELSEWHERE = 0x02, ROW_WHOLE = 0x04,
 	ROW_CONTENT = 0x08, ROW_PROPERTIES = 0x10, ROW_CATEGORIES = 0x20,
-	ROW_FORWARDED_KNOWN = 0x40, ROW_FORWARDED = 0x80, ROW_IDENTITY = 0x100
+	ROW_FORWARDED_KNOWN = 0x40, ROW_FORWARDED = 0x80, ROW_IDENTITY = 0x100,
+	ROW_DRAFT = 0x200
 };
 
 /* Strings with their NULs follow: the id, the identity, the keywords; then what
    is for the cache. */
 struct row_packed {
 	int64_t received;
-	uint32_t size_estimate, content_sum;
+	uint32_t size_estimate;
 	uint32_t strings_size, cached_size;
 	uint16_t bits;
 	uint8_t flags, known;
@@ -37,6 +38,7 @@ void msgraph_row_init(struct msgraph_row *row_r,
 		msg->received != GRAPH_TIME_UNKNOWN && msg->is_read >= 0;
 	row_r->content = msg->has_envelope || msg->preview != NULL;
 	row_r->has_properties = msg->has_properties;
+	row_r->draft = msg->is_draft > 0;
 	if (msg->removed)
 		return;
 	msgraph_flags_from_row(msg, &row_r->state);
@@ -57,6 +59,7 @@ static unsigned int row_bits(const struct msgraph_row *row)
 		(row->elsewhere ? ROW_ELSEWHERE : 0) |
 		(row->whole ? ROW_WHOLE : 0) |
 		(row->content ? ROW_CONTENT : 0) |
+		(row->draft ? ROW_DRAFT : 0) |
 		(row->has_properties ? ROW_PROPERTIES : 0) |
 		(row->state.categories_known ? ROW_CATEGORIES : 0) |
 		(row->state.forwarded_known ? ROW_FORWARDED_KNOWN : 0) |
@@ -70,6 +73,7 @@ static void row_take_bits(struct msgraph_row *row, unsigned int bits)
 	row->elsewhere = (bits & ROW_ELSEWHERE) != 0;
 	row->whole = (bits & ROW_WHOLE) != 0;
 	row->content = (bits & ROW_CONTENT) != 0;
+	row->draft = (bits & ROW_DRAFT) != 0;
 	row->has_properties = (bits & ROW_PROPERTIES) != 0;
 	row->state.categories_known = (bits & ROW_CATEGORIES) != 0;
 	row->state.forwarded_known = (bits & ROW_FORWARDED_KNOWN) != 0;
@@ -89,7 +93,6 @@ void msgraph_row_pack(const struct msgraph_row *row, buffer_t *dest)
 	struct row_packed packed = {
 		.received = row->received,
 		.size_estimate = row->size_estimate,
-		.content_sum = row->content_sum,
 		.cached_size = row->cached_size, .bits = row_bits(row),
 		.flags = row->state.flags, .known = row->state.known,
 	};
@@ -174,7 +177,6 @@ bool msgraph_row_unpack(const void *data, size_t size,
 		return FALSE;
 	row_r->received = packed.received;
 	row_r->size_estimate = packed.size_estimate;
-	row_r->content_sum = packed.content_sum;
 	row_r->state.flags = packed.flags;
 	row_r->state.known = packed.known;
 	row_take_bits(row_r, packed.bits);

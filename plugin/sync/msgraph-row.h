@@ -17,9 +17,12 @@ struct msgraph_row {
 	bool whole;
 	/* it says something else than flags */
 	bool content;
+	/* what it says of a draft does not tell whether it was edited */
+	bool draft;
 	bool has_properties;
 	struct msgraph_flag_state state;
-	/* msgraph_cache_size_estimate() and msgraph_cache_content() */
+	/* msgraph_cache_size_estimate() and, of a draft that was read singly,
+	   msgraph_cache_content() */
 	uint32_t size_estimate, content_sum;
 	/* what tells the message without its id, or NULL */
 	const char *identity;

@@ -23,6 +23,7 @@ struct msgraph_pulled {
 	bool partial:1;			/* the row does not say everything */
 	bool content:1;			/* a partial row, not only of flags */
 	bool mixed:1;			/* several rows, some of them partial */
+	bool draft:1;			/* others may have edited it */
 	bool present:1, removed:1;	/* both: the service must be asked */
 };
 ARRAY_DEFINE_TYPE(msgraph_pulled, struct msgraph_pulled);

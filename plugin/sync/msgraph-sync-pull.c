@@ -96,6 +96,7 @@ pull_take(struct msgraph_pull *pull, struct msgraph_pulled *row,
 	row->present = TRUE;
 	row->partial = !said->whole;
 	row->content = said->content;
+	row->draft = row->draft || said->draft;
 	if (said->received != GRAPH_TIME_UNKNOWN)
 		row->received = said->received;
 	return TRUE;
@@ -212,28 +213,40 @@ pull_pages(const struct msgraph_sync_env *env, struct graph_delta *delta,
 	return ret;
 }
 
+/* draft_r: and it is a draft. */
 static bool
 pull_is_known(const struct msgraph_sync_env *env, struct mail_index_view *view,
-	      const struct msgraph_pull *pull, const struct msgraph_pulled *row)
+	      const struct msgraph_pull *pull, const struct msgraph_pulled *row,
+	      bool *draft_r)
 {
-	const char *id = msgraph_pull_id(pull, row);
+	const char *id = msgraph_pull_id(pull, row), *error;
+	uint32_t seq = id == NULL ? 0 :
+		msgraph_idmap_find(env->idmap, view, id);
+	struct msgraph_rec rec;
 
-	return id != NULL && msgraph_idmap_find(env->idmap, view, id) != 0;
+	*draft_r = seq != 0 &&
+		msgraph_idmap_get(env->idmap, view, seq, &id, &rec,
+				  &error) > 0 && rec.content != 0;
+	return seq != 0;
 }
 
 static bool pull_must_ask(const struct msgraph_sync_env *env,
 			  struct mail_index_view *view,
 			  const struct msgraph_pull *pull,
-			  const struct msgraph_pulled *row)
+			  struct msgraph_pulled *row)
 {
+	bool draft;
+
 	if (row->removed)
 		return row->present;
 	if (row->partial) {
 		/* what it says of flags is enough of a known message */
-		return row->mixed || row->content ||
-			!pull_is_known(env, view, pull, row);
+		if (!pull_is_known(env, view, pull, row, &draft))
+			return TRUE;
+		row->draft = row->draft || draft;
+		return row->mixed || row->content || row->draft;
 	}
-	return row->mixed || !pull->has_properties;
+	return row->mixed || row->draft || !pull->has_properties;
 }
 
 /* The service's word on this message that asking again will not change. */
@@ -312,6 +325,8 @@ pull_ask(const struct msgraph_sync_env *env, struct mail_index_view *view,
 		id = msgraph_pull_id(pull, row);
 		if (id == NULL)
 			ret = pull_fail_read(fail_r);
+		else if (row->draft)
+			(void)graph_batch_get_content(pull->asked, id);
 		else
 			(void)graph_batch_get(pull->asked, id);
 	} T_END;
@@ -417,13 +432,13 @@ void msgraph_pull_settle(const struct msgraph_sync_env *env,
 	mail_index_view_close(&view);
 }
 
-/* Rows that say too little, and messages named as present and as gone: ask for
-   each as it is now. */
+/* Rows that say too little, as those of drafts do of their text, and messages
+   named as present and as gone: ask for each as it is now. */
 static int
 pull_complete(const struct msgraph_sync_env *env, struct mail_index_view *view,
 	      struct msgraph_pull *pull, struct graph_failure *fail_r)
 {
-	const struct msgraph_pulled *row;
+	struct msgraph_pulled *row;
 	ARRAY_TYPE(uint32_t) asked;
 	uint32_t i;
 	int ret = 0;
@@ -431,7 +446,7 @@ pull_complete(const struct msgraph_sync_env *env, struct mail_index_view *view,
 	if (pull_add_quarantined(env, pull, fail_r) < 0)
 		return -1;
 	i_array_init(&asked, 16);
-	array_foreach(&pull->rows, row) T_BEGIN {
+	array_foreach_modifiable(&pull->rows, row) T_BEGIN {
 		if (pull_must_ask(env, view, pull, row)) {
 			i = array_foreach_idx(&pull->rows, row);
 			array_push_back(&asked, &i);

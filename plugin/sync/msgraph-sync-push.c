@@ -502,7 +502,7 @@ static void push_verify(struct push *push)
 		if (!p->expunge || p->done || p->failed || push_is_void(p))
 			continue;
 		if (p->own.content != 0)
-			(void)graph_batch_get(push->batch, p->id);
+			(void)graph_batch_get_content(push->batch, p->id);
 		else
 			(void)graph_batch_get_parent(push->batch, p->id);
 		push_add(push, p);

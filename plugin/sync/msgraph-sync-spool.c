@@ -21,7 +21,7 @@
 
 #define SPOOL_NAME "msgraph.spool"
 /* with the version of what is packed in it */
-#define SPOOL_MAGIC 0x324c5053
+#define SPOOL_MAGIC 0x334c5053
 /* the service forgets links, too */
 #define SPOOL_MAX_AGE_SECS (24 * 3600)
 /* a link, or a row; what is longer was not written by us */

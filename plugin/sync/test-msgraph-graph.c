@@ -80,7 +80,7 @@ test_graph_add(struct test_graph *graph, const char *id, unsigned int day)
 	}
 	msg->folder = TEST_GRAPH_FOLDER;
 	msg->subject = "s";
-	msg->preview = "";
+	msg->body = "";
 	msg->day = day;
 	msg->categories = "";
 	return msg;
@@ -101,15 +101,15 @@ void test_graph_remove(struct test_graph *graph, const char *id)
 }
 
 static void add_message(struct test_graph *graph, string_t *str,
-			const struct test_graph_msg *msg, bool properties)
+			const struct test_graph_msg *msg, bool properties, bool content)
 {
 	str_printfa(str, "{\"id\":\"%s\",\"parentFolderId\":\"%s\","
-		"\"subject\":\"%s\",\"bodyPreview\":\"%s\","
+		"\"subject\":\"%s\",\"bodyPreview\":\"%.3s\","
 		"\"receivedDateTime\":"
 		"\"%04u-01-%02uT00:00:00Z\",\"isRead\":%s,\"isDraft\":%s,"
 		"\"flag\":{\"flagStatus\":\"notFlagged\"},"
 		"\"categories\":[%s]", msg->id, msg->folder, msg->subject,
-		msg->preview,
+		msg->body,
 		2000 + msg->day / 28, msg->day % 28 + 1,
 		msg->read ? "true" : "false", msg->draft ? "true" : "false",
 		msg->categories);
@@ -119,6 +119,10 @@ static void add_message(struct test_graph *graph, string_t *str,
 	if (properties)
 		str_append(str, ",\"singleValueExtendedProperties\":[{\"id\":"
 			   "\"Integer 0xe08\",\"value\":\"1000\"}]");
+	if (content)
+		str_printfa(str, ",\"hasAttachments\":false,\"body\":"
+			    "{\"contentType\":\"text\",\"content\":\"%s\"}",
+			    msg->body);
 	str_append_c(str, '}');
 	(void)graph;
 }
@@ -244,7 +248,7 @@ add_row(struct test_graph *graph, string_t *str, const char *p)
 			    "{\"reason\":\"deleted\"}}", word + 1);
 	else
 		add_message(graph, str, test_graph_msg(graph, word),
-			    !graph->no_properties);
+			    !graph->no_properties, FALSE);
 	return *end == ' ' ? end + 1 : end;
 }
 
@@ -365,7 +369,8 @@ static int operate(struct test_graph *graph, const char *op, string_t *str)
 		msg->folder = "deleted";
 	else if (strcmp(name, "PATCH") == 0)
 		patch(graph, msg, op);
-	add_message(graph, str, msg, TRUE);
+	add_message(graph, str, msg, TRUE,
+		    strstr(op, "hasAttachments") != NULL);
 	return strcmp(name, "MOVE") == 0 ? 201 :
 		strcmp(name, "PURGE") == 0 || strcmp(name, "DELETE") == 0 ?
 		204 : 200;

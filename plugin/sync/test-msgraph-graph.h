@@ -12,7 +12,7 @@ struct test_graph;
 struct msnet_transport;
 
 struct test_graph_msg {
-	const char *id, *folder, *subject, *preview;
+	const char *id, *folder, *subject, *body;
 	const char *message_id;	/* NULL = none */
 	unsigned int day;	/* received */
 	bool read, draft;

@@ -176,7 +176,7 @@ static bool same_row(const struct msgraph_row *a, const struct msgraph_row *b)
 		a->state.forwarded == b->state.forwarded &&
 		same_keywords(a->state.keywords, b->state.keywords) &&
 		a->size_estimate == b->size_estimate &&
-		a->content_sum == b->content_sum &&
+		a->draft == b->draft &&
 		null_strcmp(a->identity, b->identity) == 0 &&
 		a->cached_size == b->cached_size &&
 		memcmp(a->cached, b->cached, a->cached_size) == 0;

@@ -252,7 +252,7 @@ static void test_expunge_edited(void)
 	test_graph_add(rig.graph, "b", 2)->draft = TRUE;
 	test_graph_page(rig.graph, "a b", NULL, "L1");
 	rig_sync();
-	test_graph_msg(rig.graph, "a")->preview = "more text";
+	test_graph_msg(rig.graph, "a")->body = "more text";
 	/* this is no edit */
 	test_graph_msg(rig.graph, "b")->read = TRUE;
 	rig_expunge(1, FALSE);

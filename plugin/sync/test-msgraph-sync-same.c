@@ -22,14 +22,16 @@ static void test_draft_edited(void)
 	rig_sync();
 	check("1=aS,x 2=b");
 
-	test_graph_msg(rig.graph, "a")->preview = "more text";
+	test_graph_msg(rig.graph, "a")->body = "more text";
 	test_graph_page(rig.graph, "a", NULL, "L3");
 	rig_sync();
 	check("2=b 3=aS,x");
+	check_log("DELTA L2 BATCH GET a");
 	test_assert_strcmp(str_c(rig.edited), "a");
-	/* a row of what changed only: the whole is asked for */
-	test_graph_msg(rig.graph, "a")->subject = "t";
-	test_graph_page(rig.graph, "{\"id\":\"a\",\"subject\":\"t\"}", NULL,
+	/* where the preview does not show it, and in a row of what changed
+	   only: the whole is asked for */
+	test_graph_msg(rig.graph, "a")->body = "more tests";
+	test_graph_page(rig.graph, "{\"id\":\"a\",\"changeKey\":\"2\"}", NULL,
 			"L4");
 	rig_sync();
 	check("2=b 4=aS,x");

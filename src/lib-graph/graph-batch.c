@@ -85,6 +85,12 @@ unsigned int graph_batch_get(struct graph_batch *batch, const char *id)
 	return batch->count - 1;
 }
 
+unsigned int graph_batch_get_content(struct graph_batch *batch, const char *id)
+{
+	(void)batch_add(batch, GRAPH_OP_GET_CONTENT, id);
+	return batch->count - 1;
+}
+
 unsigned int graph_batch_get_parent(struct graph_batch *batch, const char *id)
 {
 	(void)batch_add(batch, GRAPH_OP_GET_PARENT, id);

@@ -41,6 +41,8 @@ struct graph_batch *graph_batch_init(struct graph_client *client);
 /* GET with the whole projection of a delta row, extended properties and
    parentFolderId included. */
 unsigned int graph_batch_get(struct graph_batch *batch, const char *id);
+/* The same with what tells a draft from an edited one: the text's checksum. */
+unsigned int graph_batch_get_content(struct graph_batch *batch, const char *id);
 /* GET of id, parentFolderId and categories only. */
 unsigned int graph_batch_get_parent(struct graph_batch *batch, const char *id);
 unsigned int graph_batch_patch(struct graph_batch *batch, const char *id,

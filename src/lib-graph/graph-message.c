@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <zlib.h>
 
 #define GRAPH_MESSAGE_MAX_SIZE (16U * 1024 * 1024)
 #define GRAPH_MESSAGE_MAX_ITEMS 20000U
@@ -297,6 +298,23 @@ static void graph_message_read_envelope(struct graph_message_full *full,
 	msg->preview = graph_message_string(full, row, "bodyPreview");
 }
 
+/* A checksum, since the texts of a folder of drafts are much. */
+static void graph_message_read_content(struct graph_message *msg,
+				       struct json_object *row)
+{
+	struct json_object *body = graph_json_object(row, "body");
+	const char *text = graph_json_string(body, "content");
+	unsigned char attached = graph_json_bool(row, "hasAttachments") > 0;
+
+	if (body == NULL)
+		return;
+	msg->has_body = true;
+	msg->content_sum = (uint32_t)crc32(0, &attached, sizeof(attached));
+	if (text != NULL)
+		msg->content_sum = (uint32_t)crc32(msg->content_sum,
+			(const unsigned char *)text, (unsigned int)strlen(text));
+}
+
 static const char *graph_message_read_change_key(
 	struct graph_message_full *full, struct json_object *row)
 {
@@ -360,6 +378,7 @@ graph_message_from_json(struct json_object *row, const char **error_r)
 		graph_json_string(row, "lastModifiedDateTime"));
 	graph_message_read_categories(full, row);
 	graph_message_read_envelope(full, row);
+	graph_message_read_content(msg, row);
 	graph_message_read_headers(full, row);
 	graph_message_read_properties(full, row);
 

@@ -75,6 +75,9 @@ struct graph_message {
 	const char *in_reply_to;	/* 0x1042 */
 	const char *references;		/* 0x1039 */
 	const char *preview;		/* bodyPreview */
+	/* the row had the body; CRC-32 of its text and of hasAttachments */
+	bool has_body;
+	uint32_t content_sum;
 
 	/* internetMessageHeaders, in the order given */
 	bool has_headers;

@@ -17,6 +17,7 @@
 
 static const struct graph_op_info op_types[] = {
 	[GRAPH_OP_GET] = { "read a message", "GET", "", true, { 200 } },
+	[GRAPH_OP_GET_CONTENT] = { "read a draft", "GET", "", true, { 200 } },
 	[GRAPH_OP_GET_PARENT] = { "find a message", "GET",
 		"?$select=id,parentFolderId,categories", true, { 200 } },
 	[GRAPH_OP_PATCH] = { "change a message", "PATCH", "", true,
@@ -43,8 +44,10 @@ void graph_op_path(const struct graph_op *op, struct graph_client *client,
 			 graph_client_mailbox_path(client));
 	graph_url_add_segment(path, op->id);
 	msnet_buf_add(path, op_types[op->type].suffix);
-	if (op->type == GRAPH_OP_GET) {
-		graph_url_add_query(path, "$select", GRAPH_MESSAGE_SELECT);
+	if (op->type == GRAPH_OP_GET || op->type == GRAPH_OP_GET_CONTENT) {
+		graph_url_add_query(path, "$select", op->type == GRAPH_OP_GET ?
+			GRAPH_MESSAGE_SELECT : GRAPH_MESSAGE_SELECT ","
+			GRAPH_MESSAGE_SELECT_CONTENT);
 		graph_url_add_query(path, "$expand", GRAPH_MESSAGE_EXPAND);
 	}
 }

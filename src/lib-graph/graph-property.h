@@ -37,6 +37,8 @@ struct json_object;
 	"receivedDateTime,sentDateTime,lastModifiedDateTime," \
 	"createdDateTime,isRead,isDraft,flag,categories,parentFolderId," \
 	"bodyPreview"
+/* what else can be edited of a draft */
+#define GRAPH_MESSAGE_SELECT_CONTENT "hasAttachments,body"
 #define GRAPH_MESSAGE_EXPAND \
 	"singleValueExtendedProperties($filter=" \
 	"id eq '" GRAPH_PROP_SIZE "' or id eq '" GRAPH_PROP_ICON "' or " \

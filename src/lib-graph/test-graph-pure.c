@@ -144,6 +144,34 @@ static void test_retries(void)
 	T_CHECK(graph_retry_decide(&input).action == GRAPH_RETRY_GIVE_UP);
 }
 
+static uint32_t content_sum(const char *rest)
+{
+	struct msnet_buf row = { 0 };
+	struct graph_message *msg;
+	const char *error;
+	uint32_t sum;
+
+	msnet_buf_printf(&row, "{\"id\":\"A\"%s}", rest);
+	msg = graph_message_parse(row.data, row.used, &error);
+	T_CHECK(msg != NULL && msg->has_body);
+	sum = msg->content_sum;
+	graph_message_free(&msg);
+	msnet_buf_free(&row);
+	return sum;
+}
+
+static void test_content_of_drafts(void)
+{
+	uint32_t sum = content_sum(",\"body\":{\"content\":\"text\"}");
+
+	T_CHECK(content_sum(",\"hasAttachments\":false,\"body\":"
+		"{\"contentType\":\"html\",\"content\":\"text\"}") == sum);
+	T_CHECK(content_sum(",\"body\":{\"content\":\"tent\"}") != sum);
+	T_CHECK(content_sum(",\"body\":{}") != sum);
+	T_CHECK(content_sum(",\"hasAttachments\":true,\"body\":"
+		"{\"content\":\"text\"}") != sum);
+}
+
 /* What cannot be used of a row is left out of it, except its id. */
 static void test_rows_beyond_limits(void)
 {
@@ -208,6 +236,7 @@ static void test_rows(void)
 	T_CHECK(msg->verb == GRAPH_VERB_REPLIED);
 	T_STREQ(msg->categories[1], "y z");
 	T_STREQ(msg->from.items[0].address, "a@b");
+	T_CHECK(!msg->has_body);
 	graph_message_free(&msg);
 	msg = graph_message_parse(partial, strlen(partial), &error);
 	T_CHECK(msg != NULL && !graph_message_is_full(msg) &&
@@ -361,6 +390,7 @@ int main(void)
 	test_retries();
 	test_rows();
 	test_rows_beyond_limits();
+	test_content_of_drafts();
 	test_pages();
 	test_page_strings();
 	test_page_longest_string();

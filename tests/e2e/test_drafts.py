@@ -3,6 +3,7 @@
 import pytest
 
 import transcript
+from imaptools import by_uid, ok
 from rig import Rig
 
 SCENARIOS = [
@@ -119,3 +120,22 @@ def test_draft(rig, name, text):
     rig.sim("faults/clear")
     transcript.Scenario(rig, rig.boxes[name]).run(text)
     assert rig.log_errors() == []
+
+
+def test_edit_that_the_preview_does_not_show(rig):
+    """Nor do the size, the subject and the recipients."""
+    box = rig.boxes[SCENARIOS[0][0]]
+    text = "x " * 600 + "old"
+    imap = rig.imap()
+    ok(imap.create(f"{box}/long"))
+    ok(imap.append(f"{box}/long", r"(\Draft)", None,
+                   f"Subject: s\r\n\r\n{text}\r\n".encode()))
+    ok(imap.select(f"{box}/long"))
+    ok(imap.noop())
+    assert list(by_uid(imap, "BODY.PEEK[]")) == [1]
+    (ident,) = [m["id"] for m in rig.messages() if m["subject"] == "s"]
+    rig.sim("patch", id=ident, text=text[:-3] + "new")
+    ok(imap.noop())
+    found = by_uid(imap, "BODY.PEEK[]")
+    assert list(found) == [2]
+    imap.logout()
