@@ -469,18 +469,27 @@ void msgraph_bodies_rename(struct msgraph_bodies *bodies, const char *id,
 	} T_END;
 }
 
+bool msgraph_bodies_is_pinned(struct msgraph_bodies *bodies, const char *id)
+{
+	bool ret;
+
+	T_BEGIN {
+		ret = access(body_path(bodies, id, BODY_PINNED_SUFFIX),
+			     F_OK) == 0 ||
+			access(body_path(bodies, id, BODY_PLAIN_PINNED_SUFFIX),
+			       F_OK) == 0;
+	} T_END;
+	return ret;
+}
+
 void msgraph_bodies_pin(struct msgraph_bodies *bodies, const char *id)
 {
+	if (msgraph_bodies_is_pinned(bodies, id))
+		return;
 	T_BEGIN {
-		if (access(body_path(bodies, id, BODY_PINNED_SUFFIX),
-			   F_OK) < 0 &&
-		    access(body_path(bodies, id, BODY_PLAIN_PINNED_SUFFIX),
-			   F_OK) < 0) {
-			body_release(bodies, id, BODY_PLAIN_SUFFIX,
-				     BODY_PLAIN_PINNED_SUFFIX);
-			body_release(bodies, id, BODY_SUFFIX,
-				     BODY_PINNED_SUFFIX);
-		}
+		body_release(bodies, id, BODY_PLAIN_SUFFIX,
+			     BODY_PLAIN_PINNED_SUFFIX);
+		body_release(bodies, id, BODY_SUFFIX, BODY_PINNED_SUFFIX);
 	} T_END;
 }
 

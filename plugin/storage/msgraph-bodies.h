@@ -61,9 +61,11 @@ int msgraph_bodies_copy(struct msgraph_bodies *bodies, const char *id,
    again. */
 void msgraph_bodies_rename(struct msgraph_bodies *bodies, const char *id,
 			   const char *new_id);
+/* They are our own bytes. Cheap (a few system calls). */
+bool msgraph_bodies_is_pinned(struct msgraph_bodies *bodies, const char *id);
 /* It is in another folder: what was released there is pinned again. */
 void msgraph_bodies_pin(struct msgraph_bodies *bodies, const char *id);
-/* The message has left a folder: a pinned body becomes an ordinary one. */
+/* The message is gone, or may be: a pinned body becomes an ordinary one. */
 void msgraph_bodies_release(struct msgraph_bodies *bodies, const char *id);
 /* What msgraph_bodies_open() gave could not be read to its end: it is not used
    any more. */

@@ -44,11 +44,19 @@ msgraph_sync_expunged(void *context, uint32_t uid, const char *id)
 {
 	struct msgraph_mailbox *mbox = context;
 
-	/* The message may live on in another folder under the same id, so its
-	   body is not removed but left to the cache's own rules. */
-	msgraph_bodies_release(mbox->storage->account->bodies, id);
+	/* it may be had back from where Exchange keeps it, so its body is not
+	   removed but left to the cache's own rules */
+	if (id != NULL)
+		msgraph_bodies_release(mbox->storage->account->bodies, id);
 	if (mbox->box.v.sync_notify != NULL)
 		mailbox_sync_notify(&mbox->box, uid, MAILBOX_SYNC_TYPE_EXPUNGE);
+}
+
+static bool msgraph_sync_is_own(void *context, const char *id)
+{
+	struct msgraph_mailbox *mbox = context;
+
+	return msgraph_bodies_is_pinned(mbox->storage->account->bodies, id);
 }
 
 static void msgraph_sync_edited(void *context, const char *id)
@@ -115,6 +123,7 @@ int msgraph_mailbox_sync_env(struct msgraph_mailbox *mbox,
 						GRAPH_FOLDER_DELETED);
 	env->index_sync_flags = index_storage_get_sync_flags(box);
 	env->next_uid_validity = msgraph_sync_next_uid_validity;
+	env->is_own = msgraph_sync_is_own;
 	env->recent = msgraph_sync_recent;
 	env->expunged = msgraph_sync_expunged;
 	env->edited = msgraph_sync_edited;

@@ -126,8 +126,14 @@ cache_field_of(const struct msgraph_cache *cache, uint32_t field)
 		NULL;
 }
 
+static bool cache_is_of_content(uint32_t field)
+{
+	return field >= MSGRAPH_CACHE_HEADERS || field == MSGRAPH_CACHE_SENT ||
+		field == MSGRAPH_CACHE_SNIPPET;
+}
+
 void msgraph_cache_add(struct msgraph_cache *cache, uint32_t seq,
-		       const struct msgraph_row *row)
+		       const struct msgraph_row *row, bool own)
 {
 	const unsigned char *pos = row->cached, *end = pos + row->cached_size;
 	const struct mail_cache_field *field;
@@ -140,18 +146,20 @@ void msgraph_cache_add(struct msgraph_cache *cache, uint32_t seq,
 		field = cache_field_of(cache, entry.field);
 		if (field == NULL || entry.size > (size_t)(end - pos))
 			break;
-		mail_cache_add(cache->trans, seq, field->idx, pos, entry.size);
+		if (!own || !cache_is_of_content(entry.field))
+			mail_cache_add(cache->trans, seq, field->idx, pos,
+				       entry.size);
 		pos += entry.size;
 	}
 }
 
 void msgraph_cache_restore(struct msgraph_cache *cache, uint32_t seq,
-			   const struct msgraph_row *row)
+			   const struct msgraph_row *row, bool own)
 {
 	/* the envelope's fields come and go together */
 	if (mail_cache_field_exists(cache->view, seq,
 				    cache->headers[0].idx) == 0)
-		msgraph_cache_add(cache, seq, row);
+		msgraph_cache_add(cache, seq, row, own);
 }
 
 const char *msgraph_cache_identity(struct msgraph_cache *cache, uint32_t seq)

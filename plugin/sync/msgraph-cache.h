@@ -20,11 +20,13 @@ struct msgraph_cache *msgraph_cache_init(struct mail_index *index);
    after mail_index_sync_commit(): the cache view must outlive it. */
 void msgraph_cache_begin(struct msgraph_cache *cache,
 			 struct mail_index_transaction *trans);
+/* own: the bytes are ours, and the header is theirs, not what Graph makes of
+   it. */
 void msgraph_cache_add(struct msgraph_cache *cache, uint32_t seq,
-		       const struct msgraph_row *row);
+		       const struct msgraph_row *row, bool own);
 /* The same where the cache has lost the message; what it has stays. */
 void msgraph_cache_restore(struct msgraph_cache *cache, uint32_t seq,
-			   const struct msgraph_row *row);
+			   const struct msgraph_row *row, bool own);
 /* When the message came into the folder, as far as we have seen. */
 void msgraph_cache_set_saved(struct msgraph_cache *cache, uint32_t seq,
 			     uint32_t date);

@@ -77,6 +77,7 @@ static void apply_differs(struct apply *apply, enum msgraph_difference what,
 	apply->env->differs(apply->env->context, what, uid, id);
 }
 
+/* id NULL: the message lives on elsewhere. */
 static void apply_expunge(struct apply *apply, uint32_t seq, const char *id)
 {
 	uint32_t uid;
@@ -84,7 +85,7 @@ static void apply_expunge(struct apply *apply, uint32_t seq, const char *id)
 	mail_index_lookup_uid(apply->view, seq, &uid);
 	mail_index_expunge(apply->trans, seq);
 	apply->result->expunged++;
-	if (apply->env->expunged != NULL && id != NULL && !apply->pull->verify)
+	if (apply->env->expunged != NULL && !apply->pull->verify)
 		apply->env->expunged(apply->env->context, uid, id);
 }
 
@@ -230,7 +231,9 @@ static uint32_t apply_find(struct apply *apply, const char *id)
 
 static int apply_append(struct apply *apply, const struct msgraph_row *said)
 {
+	const struct msgraph_sync_env *env = apply->env;
 	enum mail_flags flags = said->state.flags;
+	bool own;
 	const char *const *keywords;
 	uint32_t seq;
 	bool differ;
@@ -240,16 +243,19 @@ static int apply_append(struct apply *apply, const struct msgraph_row *said)
 		seq_range_array_add(apply->marked, apply->next_uid);
 		flags &= ENUM_NEGATE(MAIL_DELETED);
 	}
+	/* others have moved here what we had appended elsewhere */
+	own = env->is_own != NULL && env->is_own(env->context, said->id);
 	mail_index_append(apply->trans, apply->next_uid++, &seq);
-	if (msgraph_idmap_set(apply->env->idmap, apply->trans, seq, said->id,
-			      said->size_estimate, 0, said->content_sum,
+	if (msgraph_idmap_set(env->idmap, apply->trans, seq, said->id,
+			      said->size_estimate, own ? MSGRAPH_REC_PINNED |
+			      MSGRAPH_REC_SIZED : 0, said->content_sum,
 			      apply->error_r) < 0)
 		return -1;
 	mail_index_update_flags(apply->trans, seq, MODIFY_REPLACE, flags);
 	keywords = apply_keywords(apply, 0, &said->state, &differ);
 	if (differ)
 		apply_set_keywords(apply, seq, keywords);
-	msgraph_cache_add(apply->cache, seq, said);
+	msgraph_cache_add(apply->cache, seq, said, own);
 	/* what the first listing finds was there before us */
 	if (apply->pull->generation > 0)
 		msgraph_cache_set_saved(apply->cache, seq, ioloop_time);
@@ -301,6 +307,18 @@ static bool apply_is_edited(struct apply *apply, uint32_t seq,
 	return msgraph_rec_is_edited(&rec, content, said->size_estimate);
 }
 
+static void apply_restore(struct apply *apply, uint32_t seq,
+			  const struct msgraph_row *said)
+{
+	struct msgraph_rec rec;
+	const char *id, *error;
+
+	if (msgraph_idmap_get(apply->env->idmap, apply->view, seq, &id, &rec,
+			      &error) > 0)
+		msgraph_cache_restore(apply->cache, seq, said,
+				      (rec.flags & MSGRAPH_REC_PINNED) != 0);
+}
+
 /* Returns 1, 0 if the message is to get a new UID, -1. */
 static int apply_known(struct apply *apply, const struct msgraph_pulled *row,
 		       uint32_t seq)
@@ -321,7 +339,7 @@ static int apply_known(struct apply *apply, const struct msgraph_pulled *row,
 	}
 	apply_flags(apply, seq, &said);
 	if (apply->pull->full)
-		msgraph_cache_restore(apply->cache, seq, &said);
+		apply_restore(apply, seq, &said);
 	return 1;
 }
 
@@ -387,7 +405,7 @@ static int apply_old_row(struct apply *apply, const struct msgraph_pulled *row)
 	if (row->removed) {
 		if (seq != 0) {
 			apply_differs(apply, MSGRAPH_DIFFERS_GONE, seq, id);
-			apply_expunge(apply, seq, id);
+			apply_expunge(apply, seq, row->lives ? NULL : id);
 		}
 		return 0;
 	}
@@ -470,8 +488,8 @@ static int apply_is_unnamed(struct apply *apply, uint32_t seq,
 	if (ret <= 0)
 		return ret == 0 ? 1 : 0;
 	ret = msgraph_pull_find(apply->pull, *id_r, &row);
-	/* moved by us: it lives on, with our bytes */
-	if ((rec.flags & MSGRAPH_REC_MOVED) != 0)
+	/* perhaps it lives on, and nobody else has these bytes */
+	if ((rec.flags & (MSGRAPH_REC_MOVED | MSGRAPH_REC_PINNED)) != 0)
 		*id_r = NULL;
 	return ret < 0 ? apply_fail_read(apply) : ret == 0 ? 1 : 0;
 }

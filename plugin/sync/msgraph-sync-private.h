@@ -25,6 +25,7 @@ struct msgraph_pulled {
 	bool mixed:1;			/* several rows, some of them partial */
 	bool draft:1;			/* others may have edited it */
 	bool present:1, removed:1;	/* both: the service must be asked */
+	bool lives:1;			/* removed here, but not gone */
 };
 ARRAY_DEFINE_TYPE(msgraph_pulled, struct msgraph_pulled);
 ARRAY_DEFINE_TYPE(msgraph_pulled_ptr, const struct msgraph_pulled *);
@@ -66,7 +67,9 @@ struct msgraph_pull {
 /* A local change that Graph has not got yet. */
 struct msgraph_pending {
 	uint32_t uid;
-	bool expunge, moved, keywords_changed;
+	/* moved: by us, and so it is for Graph; lives: it is in another folder,
+	   by whomever */
+	bool expunge, moved, lives, keywords_changed;
 	enum mail_flags changed, flags;
 	const char *id;
 	const char *const *keywords;	/* as they shall be */

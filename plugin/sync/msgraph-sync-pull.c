@@ -230,6 +230,19 @@ pull_is_known(const struct msgraph_sync_env *env, struct mail_index_view *view,
 	return seq != 0;
 }
 
+/* Gone from here, and whether it is gone from everywhere matters. */
+static bool pull_is_own(const struct msgraph_sync_env *env,
+			struct mail_index_view *view,
+			const struct msgraph_pull *pull,
+			const struct msgraph_pulled *row)
+{
+	const char *id = msgraph_pull_id(pull, row);
+
+	return env->is_own != NULL && id != NULL &&
+		msgraph_idmap_find(env->idmap, view, id) != 0 &&
+		env->is_own(env->context, id);
+}
+
 static bool pull_must_ask(const struct msgraph_sync_env *env,
 			  struct mail_index_view *view,
 			  const struct msgraph_pull *pull,
@@ -238,7 +251,7 @@ static bool pull_must_ask(const struct msgraph_sync_env *env,
 	bool draft;
 
 	if (row->removed)
-		return row->present;
+		return row->present || pull_is_own(env, view, pull, row);
 	if (row->partial) {
 		/* what it says of flags is enough of a known message */
 		if (!pull_is_known(env, view, pull, row, &draft))
@@ -280,6 +293,12 @@ static int pull_take_answer(const struct msgraph_sync_env *env,
 			    const struct graph_batch_result *result,
 			    struct graph_failure *fail_r)
 {
+	row->lives = row->removed &&
+		result->failure.error != GRAPH_ERROR_NOT_FOUND;
+	/* what was called removed alone is, whatever a look at it shows that
+	   may be older */
+	if (row->removed && !row->present)
+		return 0;
 	if (result->message != NULL) {
 		row->removed = result->message->parent_id != NULL &&
 			strcmp(result->message->parent_id,

@@ -185,8 +185,9 @@ struct push {
 	const struct msgraph_sync_env *env;
 	/* the ones that the steps of an expunge are about */
 	struct msgraph_pending *chunk, *chunk_end;
-	/* and no other way is left after the present one */
-	bool last_way;
+	/* and no other way is left after the present one; what goes it can be
+	   seen in Deleted Items */
+	bool last_way, to_trash;
 	/* first failure and first refusal, for the caller */
 	struct graph_failure fail, refused;
 	/* nothing else would get through either */
@@ -456,9 +457,10 @@ static void push_verified(struct push *push, struct msgraph_pending *p,
 {
 	struct msgraph_flag_state state;
 
-	if (result->failure.error == GRAPH_ERROR_NOT_FOUND ||
-	    (result->message != NULL && result->message->parent_id != NULL &&
-	     strcmp(result->message->parent_id, push->env->folder_id) != 0))
+	p->lives = result->message != NULL &&
+		result->message->parent_id != NULL &&
+		strcmp(result->message->parent_id, push->env->folder_id) != 0;
+	if (result->failure.error == GRAPH_ERROR_NOT_FOUND || p->lives)
 		p->done = TRUE;
 	else if (result->message == NULL && push_is_final(push, result))
 		push_refused(push, p, result);
@@ -519,12 +521,14 @@ static void push_expunged(struct push *push, struct msgraph_pending *p,
 {
 	enum graph_error error = result->failure.error;
 
-	if (error == GRAPH_OK || error == GRAPH_ERROR_NOT_FOUND)
+	if (error == GRAPH_OK || error == GRAPH_ERROR_NOT_FOUND) {
 		p->done = TRUE;
-	else if (push->last_way && push_is_final(push, result))
+		p->lives = error == GRAPH_OK && push->to_trash;
+	} else if (push->last_way && push_is_final(push, result))
 		push_refused(push, p, result);
 	else if (push->last_way ||
-		 (graph_error_is_transient(error) && !push_is_final(push, result)))
+		 (graph_error_is_transient(error) &&
+		  !push_is_final(push, result)))
 		push_failed(push, p, result);
 }
 
@@ -547,6 +551,8 @@ static void push_expunge_by(struct push *push, enum push_way way,
 		push_add(push, p);
 	}
 	push->last_way = last;
+	push->to_trash = folder_id != NULL &&
+		null_strcmp(folder_id, push->env->trash_id) == 0;
 	push_end(push, TRUE, push_expunged);
 }
 

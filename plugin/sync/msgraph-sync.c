@@ -191,6 +191,7 @@ static bool sync_all_pushed(ARRAY_TYPE(msgraph_pending) *now,
 			return FALSE;
 		n->refused = p->refused;
 		n->edited = p->edited;
+		n->lives = p->lives;
 		n->server = p->server;
 	}
 	return TRUE;
@@ -229,7 +230,8 @@ sync_expunge(const struct msgraph_sync_env *env, struct mail_index_view *view,
 		mail_index_expunge(trans, seq);
 		result->expunged++;
 		if (env->expunged != NULL && p->id != NULL && !p->moved)
-			env->expunged(env->context, p->uid, p->id);
+			env->expunged(env->context, p->uid,
+				      p->lives ? NULL : p->id);
 		if (env->edited != NULL && p->edited)
 			env->edited(env->context, p->id);
 	}

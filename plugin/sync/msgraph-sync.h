@@ -60,13 +60,16 @@ struct msgraph_sync_env {
 	enum mail_index_sync_flags index_sync_flags;
 
 	/* All may be NULL. Called under the index lock: no network in them. */
+	/* the bytes of this message are ours alone, so that it matters whether
+	   it is gone or in another folder */
+	bool (*is_own)(void *context, const char *id);
 	/* a UIDVALIDITY that no folder of this name has had; NULL = the time */
 	uint32_t (*next_uid_validity)(void *context);
 	/* new messages seq1..seq2 of the sync view are \Recent */
 	void (*recent)(void *context, struct mail_index_view *view,
 		       uint32_t seq1, uint32_t seq2);
-	/* the message with this UID goes (also its cached body), or flags of
-	   it changed */
+	/* the message with this UID goes from here; id: and with it what is
+	   kept of it, NULL = it lives on elsewhere */
 	void (*expunged)(void *context, uint32_t uid, const char *id);
 	/* others have edited the draft with this id: copies are out of date */
 	void (*edited)(void *context, const char *id);

@@ -46,6 +46,7 @@ void rig_begin(const char *name)
 	test_begin(name);
 	rig.differences = str_new(default_pool, 128);
 	rig.edited = str_new(default_pool, 32);
+	rig.expunged = str_new(default_pool, 64);
 	rig.dir = t_strdup_printf("test-sync.%ld", (long)getpid());
 	if (mkdir(rig.dir, 0700) < 0)
 		i_fatal("mkdir(%s): %m", rig.dir);
@@ -68,6 +69,8 @@ void rig_end(void)
 	io_loop_destroy(&rig.ioloop);
 	str_free(&rig.differences);
 	str_free(&rig.edited);
+	str_free(&rig.expunged);
+	rig.own = NULL;
 	test_end();
 }
 
@@ -89,6 +92,19 @@ static void edited(void *context ATTR_UNUSED, const char *id)
 		    id);
 }
 
+static void expunged(void *context ATTR_UNUSED, uint32_t uid, const char *id)
+{
+	str_printfa(rig.expunged, "%s%u%s%s",
+		    str_len(rig.expunged) == 0 ? "" : " ", uid,
+		    id == NULL ? "" : "=", id == NULL ? "" : id);
+}
+
+static bool is_own(void *context ATTR_UNUSED, const char *id)
+{
+	return rig.own != NULL &&
+		str_array_find(t_strsplit(rig.own, " "), id);
+}
+
 void rig_sync_mode(enum msgraph_sync_flags flags,
 		      enum msgraph_expunge_mode mode)
 {
@@ -100,6 +116,8 @@ void rig_sync_mode(enum msgraph_sync_flags flags,
 		.index = rig.index, .idmap = rig.idmap, .client = rig.client,
 		.event = event, .folder_id = TEST_GRAPH_FOLDER, .dir = rig.dir,
 		.expunge_mode = mode, .trash_id = "trash",
+		.is_own = is_own,
+		.expunged = expunged,
 		.edited = edited,
 		.differs = differs,
 	};
@@ -108,6 +126,7 @@ void rig_sync_mode(enum msgraph_sync_flags flags,
 	test_graph_clear_log(rig.graph);
 	str_truncate(rig.differences, 0);
 	str_truncate(rig.edited, 0);
+	str_truncate(rig.expunged, 0);
 	graph_client_set_deadline(rig.client, rig.deadline_msecs);
 	test_assert(msgraph_sync_run(&env, flags, &rig.result, &error) == 0);
 	rig.quarantined = msgraph_quarantine_count(quarantine);

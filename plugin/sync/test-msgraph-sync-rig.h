@@ -28,6 +28,10 @@ struct test_rig {
 	unsigned int quarantined;
 	string_t *differences;	/* "flags:2=b ..." */
 	string_t *edited;	/* ids of edited drafts: "a b" */
+	string_t *expunged;	/* "1=a", or "1" of what lives elsewhere */
+
+	/* this process has appended them: "a b", or NULL */
+	const char *own;
 };
 
 extern struct test_rig rig;

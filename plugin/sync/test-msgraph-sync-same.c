@@ -48,6 +48,58 @@ static void test_draft_edited(void)
 	rig_end();
 }
 
+static void test_own_elsewhere(void)
+{
+	rig_begin("what we have appended lives on where others move it");
+	rig_fill();
+	rig.own = "a b c d";
+	test_graph_msg(rig.graph, "a")->folder = "other";
+	test_graph_remove(rig.graph, "b");
+	test_graph_page(rig.graph, "-a -b", NULL, "L2");
+	rig_sync();
+	check("3=c");
+	check_log("DELTA L1 BATCH GET a GET b");
+	test_assert_strcmp(str_c(rig.expunged), "1 2=b");
+	/* not to be had just now: perhaps it does */
+	test_graph_fail(rig.graph, "GET c", 403, "ErrorAccessDenied", 1);
+	test_graph_page(rig.graph, "-c", NULL, "L3");
+	rig_sync();
+	check("");
+	test_assert_strcmp(str_c(rig.expunged), "3");
+	/* gone from here is gone from here, though a look is still late */
+	test_graph_add(rig.graph, "d", 4);
+	test_graph_page(rig.graph, "d", NULL, "L4");
+	rig_sync();
+	test_graph_page(rig.graph, "-d", NULL, "L5");
+	rig_sync();
+	check("");
+	test_assert_strcmp(str_c(rig.expunged), "4");
+	/* after a listing nobody is asked */
+	test_graph_page(rig.graph, "d", NULL, "L6");
+	rig_sync();
+	test_graph_page_fail(rig.graph, 410, "");
+	test_graph_page(rig.graph, "", NULL, "L7");
+	rig_sync();
+	check("");
+	test_assert_strcmp(str_c(rig.expunged), "5");
+	rig_end();
+}
+
+static void test_expunged_elsewhere(void)
+{
+	rig_begin("an EXPUNGE of what others have moved, or into the trash");
+	rig_fill();
+	test_graph_msg(rig.graph, "a")->folder = "other";
+	rig_expunge(1, FALSE);
+	rig_expunge(2, FALSE);
+	rig_push();
+	test_assert_strcmp(str_c(rig.expunged), "1 2=b");
+	rig_expunge(3, FALSE);
+	rig_sync_mode(0, MSGRAPH_EXPUNGE_TRASH);
+	test_assert_strcmp(str_c(rig.expunged), "3");
+	rig_end();
+}
+
 /* Somebody has damaged the index: no delta tells of it. */
 static void damage(uint32_t expunge_uid, uint32_t flag_uid, uint32_t id_uid)
 {
@@ -231,6 +283,8 @@ int main(void)
 {
 	static void (*const test_functions[])(void) = {
 		test_draft_edited,
+		test_own_elsewhere,
+		test_expunged_elsewhere,
 		test_verify,
 		test_other_ids,
 		test_poison,

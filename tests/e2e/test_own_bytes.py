@@ -3,6 +3,7 @@ memory, of any shape, after a resync and when the cache is full.
 MSGRAPH_BIG_MB=150 and MSGRAPH_SHAPES=1000 (see odd.py) make the long run."""
 
 import base64
+import glob
 import os
 import random
 import re
@@ -85,3 +86,48 @@ def test_shapes(rig):
     assert by_uid(conn, "BODY.PEEK[]") == sent
     conn.logout()
     assert len(rig.messages(folder="Shapes")) == len(sent)
+
+
+def fill_the_cache(rig):
+    """What is not pinned goes."""
+    rig.sim("deliver", folder="Filler", count=9)
+    conn = rig.imap()
+    ok(conn.select("Filler"))
+    assert len(by_uid(conn, "BODY.PEEK[]")) >= 9
+    conn.logout()
+
+
+def own_bodies(rig):
+    return len(glob.glob(rig.file("mail", rig.users[0], "msgraph", "bodies",
+                                  "??", "*.own.zst")))
+
+
+@pytest.mark.parametrize("polled", ["source first", "target first"])
+def test_others_move_it(rig, polled):
+    """It is the same message wherever it is."""
+    raw = b"Subject: mine\r\nX-Odd:   a  \r\n\r\nmy very  own\r\n"
+    rig.sim("folder", op="create", path="Filler")
+    boxes = [f"{name} {polled[0]}" for name in ("From", "To", "Copy")]
+    conn = rig.imap()
+    for box in boxes:
+        ok(conn.create(f'"{box}"'))
+        ok(conn.select(f'"{box}"'))
+    ok(conn.append(f'"{boxes[0]}"', None, None, raw))
+    (message,) = rig.messages(folder=boxes[0])
+    rig.sim("move", id=message["id"], folder=boxes[1])
+    for box in boxes[:2] if polled == "source first" else boxes[1::-1]:
+        ok(conn.select(f'"{box}"'))
+    fill_the_cache(rig)
+    ok(conn.select(f'"{boxes[1]}"'))
+    assert list(by_uid(conn, "BODY.PEEK[]").values()) == [raw]
+    ok(conn.copy("1", f'"{boxes[2]}"'))
+    fill_the_cache(rig)
+    ok(conn.select(f'"{boxes[2]}"'))
+    assert list(by_uid(conn, "BODY.PEEK[]").values()) == [raw]
+    # and when nobody has it any more, it is no longer kept
+    kept = own_bodies(rig)
+    for message in rig.messages(folder=boxes[1]):
+        rig.sim("delete", id=message["id"])
+    ok(conn.select(f'"{boxes[1]}"'))
+    assert own_bodies(rig) == kept - 1
+    conn.logout()
