@@ -8,6 +8,7 @@
 #define BODY_PLAIN_SUFFIX ""
 #define BODY_PLAIN_PINNED_SUFFIX ".own"
 #define BODY_EVICTED_SUFFIX ".was"
+#define BODY_DRAFT_SUFFIX ".draft"
 #define BODY_DAMAGED_SUFFIX ".damaged"
 
 struct msgraph_bodies {

@@ -6,6 +6,8 @@
      xx/<sha256>, .own    the same, uncompressed: an earlier form
      xx/<sha256>.was      symlink to "<digest>": the digest of a copy that was
                           evicted, to tell whether a new copy is the same
+     xx/<sha256>.draft    symlink to "<checksum>": of what a draft says at Graph
+                          of which this is the copy
      xx/<sha256>.damaged  what was pinned and can no longer be read
      tmp/<random>         not yet whole
      tmp/<sha256>         a download, locked by the process that does it */
@@ -16,6 +18,7 @@
 #include "mkdir-parents.h"
 #include "randgen.h"
 #include "sha2.h"
+#include "strnum.h"
 #include "msgraph-bodies-private.h"
 #include "msgraph-body-file.h"
 
@@ -390,6 +393,34 @@ int msgraph_bodies_open_put(int *fd, struct istream **input_r, uoff_t *size_r)
 	return msgraph_body_file_open(fd, input_r, size_r);
 }
 
+void msgraph_bodies_set_draft(struct msgraph_bodies *bodies, const char *id,
+			      uint32_t content)
+{
+	T_BEGIN {
+		const char *path = body_path(bodies, id, BODY_DRAFT_SUFFIX);
+
+		i_unlink_if_exists(path);
+		if (symlink(t_strdup_printf("%08x", content), path) < 0)
+			e_error(bodies->event, "symlink(%s) failed: %m", path);
+	} T_END;
+}
+
+bool msgraph_bodies_is_draft(struct msgraph_bodies *bodies, const char *id,
+			     uint32_t *content_r)
+{
+	char text[9];
+	ssize_t len;
+
+	T_BEGIN {
+		len = readlink(body_path(bodies, id, BODY_DRAFT_SUFFIX), text,
+			       sizeof(text) - 1);
+	} T_END;
+	if (len <= 0)
+		return FALSE;
+	text[len] = '\0';
+	return str_to_uint32_hex(text, content_r) == 0;
+}
+
 /* Returns 1 if there is one, 0 if not, -1 and the error. */
 static int
 body_link_pinned(struct msgraph_bodies *bodies, const char *id,
@@ -426,6 +457,7 @@ int msgraph_bodies_copy(struct msgraph_bodies *bodies, const char *id,
 			const char **error_r)
 {
 	const char *digest;
+	uint32_t content;
 	int ret;
 
 	*differs_r = FALSE;
@@ -437,6 +469,8 @@ int msgraph_bodies_copy(struct msgraph_bodies *bodies, const char *id,
 	}
 	if (ret > 0)
 		*differs_r = body_differs_from_download(bodies, new_id, digest);
+	if (ret > 0 && msgraph_bodies_is_draft(bodies, id, &content))
+		msgraph_bodies_set_draft(bodies, new_id, content);
 	return ret < 0 ? -1 : 0;
 }
 
@@ -455,7 +489,7 @@ void msgraph_bodies_rename(struct msgraph_bodies *bodies, const char *id,
 {
 	static const char *const suffixes[] = {
 		BODY_PINNED_SUFFIX, BODY_PLAIN_PINNED_SUFFIX, BODY_SUFFIX,
-		BODY_PLAIN_SUFFIX, BODY_EVICTED_SUFFIX
+		BODY_PLAIN_SUFFIX, BODY_EVICTED_SUFFIX, BODY_DRAFT_SUFFIX
 	};
 	const char *path, *error;
 	unsigned int i;
@@ -514,5 +548,6 @@ void msgraph_bodies_remove(struct msgraph_bodies *bodies, const char *id)
 					     BODY_EVICTED_SUFFIX));
 		i_unlink_if_exists(body_path(bodies, id,
 					     BODY_DAMAGED_SUFFIX));
+		i_unlink_if_exists(body_path(bodies, id, BODY_DRAFT_SUFFIX));
 	} T_END;
 }

@@ -61,6 +61,13 @@ int msgraph_bodies_copy(struct msgraph_bodies *bodies, const char *id,
    again. */
 void msgraph_bodies_rename(struct msgraph_bodies *bodies, const char *id,
 			   const char *new_id);
+/* The body, which has been put, is that of a draft, which others may edit and
+   send under its id. content: a checksum of the caller's of what it says at
+   Graph, 0 = not known. */
+void msgraph_bodies_set_draft(struct msgraph_bodies *bodies, const char *id,
+			      uint32_t content);
+bool msgraph_bodies_is_draft(struct msgraph_bodies *bodies, const char *id,
+			     uint32_t *content_r);
 /* They are our own bytes. Cheap (a few system calls). */
 bool msgraph_bodies_is_pinned(struct msgraph_bodies *bodies, const char *id);
 /* It is in another folder: what was released there is pinned again. */

@@ -108,7 +108,6 @@ static const char *compose_decode_extended(const char *value)
 {
 	const char *lang = strchr(value, '\''), *text, *charset;
 	string_t *raw, *utf8;
-	enum charset_result result;
 	unsigned int i;
 
 	if (lang == NULL || (text = strchr(lang + 1, '\'')) == NULL)
@@ -127,9 +126,8 @@ static const char *compose_decode_extended(const char *value)
 		}
 	}
 	utf8 = t_str_new(128);
-	if (charset_to_utf8_str(*charset == '\0' ? "UTF-8" : charset, NULL,
-				str_c(raw), utf8, &result) < 0)
-		return str_c(raw);
+	msgraph_compose_to_utf8(*charset == '\0' ? "UTF-8" : charset,
+				str_data(raw), str_len(raw), FALSE, utf8);
 	return str_c(utf8);
 }
 

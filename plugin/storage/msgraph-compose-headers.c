@@ -90,11 +90,53 @@ compose_clean_line(pool_t pool, const unsigned char *data, size_t size)
 	return p_strdup(pool, str_c(str));
 }
 
+/* None on the data stack, of which the decoder may have a frame of its own. */
+struct compose_words {
+	string_t *dest, *word;
+	string_t *charset;	/* of word; empty = none is waiting */
+};
+
+static void compose_words_flush(struct compose_words *words)
+{
+	if (str_len(words->charset) > 0) T_BEGIN {
+		msgraph_compose_to_utf8(str_c(words->charset),
+					str_data(words->word),
+					str_len(words->word), FALSE,
+					words->dest);
+	} T_END;
+	str_truncate(words->charset, 0);
+	str_truncate(words->word, 0);
+}
+
+/* A character may be cut between two words of one charset. */
+static bool
+compose_word(const unsigned char *data, size_t size, const char *charset,
+	     void *context)
+{
+	struct compose_words *words = context;
+
+	if (charset == NULL || strcasecmp(charset, str_c(words->charset)) != 0)
+		compose_words_flush(words);
+	if (charset == NULL) {
+		str_append_data(words->dest, data, size);
+	} else {
+		str_truncate(words->charset, 0);
+		str_append(words->charset, charset);
+		str_append_data(words->word, data, size);
+	}
+	return TRUE;
+}
+
 const char *msgraph_compose_decode(pool_t pool, const unsigned char *value,
 				   size_t size)
 {
 	string_t *unfolded = t_str_new(size + 1);
-	buffer_t *buf = t_buffer_create(size + 64);
+	struct compose_words words = {
+		.dest = str_new(default_pool, size + 64),
+		.word = str_new(default_pool, 64),
+		.charset = str_new(default_pool, 16)
+	};
+	const char *line;
 	size_t i;
 
 	/* no frame of its own: pool may be the data stack */
@@ -102,9 +144,15 @@ const char *msgraph_compose_decode(pool_t pool, const unsigned char *value,
 		if (value[i] != '\n' && value[i] != '\r')
 			str_append_c(unfolded, value[i]);
 	}
-	message_header_decode_utf8(str_data(unfolded), str_len(unfolded), buf,
-				   NULL);
-	return compose_clean_line(pool, buf->data, buf->used);
+	message_header_decode(str_data(unfolded), str_len(unfolded),
+			      compose_word, &words);
+	compose_words_flush(&words);
+	line = compose_clean_line(pool, str_data(words.dest),
+				  str_len(words.dest));
+	str_free(&words.dest);
+	str_free(&words.word);
+	str_free(&words.charset);
+	return line;
 }
 
 static const char *

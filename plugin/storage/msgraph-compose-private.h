@@ -91,6 +91,9 @@ int msgraph_compose_write(struct msgraph_compose *c, const void *data,
 			  size_t size);
 
 /* msgraph-compose-text.c */
+/* charset: NULL = none said. more: the text goes on after data. */
+void msgraph_compose_to_utf8(const char *charset, const unsigned char *data,
+			     size_t size, bool more, string_t *dest);
 /* Make the body of the texts; add as attachment what does not fit. */
 int msgraph_compose_body(struct msgraph_compose *c);
 

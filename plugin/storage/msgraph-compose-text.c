@@ -77,11 +77,21 @@ compose_translate(struct charset_translation *trans, const unsigned char *data,
 		str_append(dest, UNICODE_REPLACEMENT_CHAR_UTF8);
 }
 
+/* Some charsets (windows-1255, windows-1258) keep the last character back, as a
+   mark may follow; what follows here is taken away again. */
+static void compose_flush(struct charset_translation *trans, string_t *dest)
+{
+	size_t size = 1, len = str_len(dest);
+
+	(void)charset_to_utf8(trans, (const unsigned char *)"\n", &size, dest);
+	if (str_len(dest) > len && str_c(dest)[str_len(dest) - 1] == '\n')
+		str_truncate(dest, str_len(dest) - 1);
+}
+
 /* more: the text goes on after data, so a cut character at the end is none of
    its faults. */
-static void
-compose_to_utf8(const char *charset, const unsigned char *data, size_t size,
-		bool more, string_t *dest)
+void msgraph_compose_to_utf8(const char *charset, const unsigned char *data,
+			     size_t size, bool more, string_t *dest)
 {
 	struct charset_translation *trans;
 	size_t whole = size;
@@ -99,6 +109,8 @@ compose_to_utf8(const char *charset, const unsigned char *data, size_t size,
 		trans = charset_utf8_to_utf8_begin(NULL);
 	}
 	compose_translate(trans, data, size, more, dest);
+	if (!more)
+		compose_flush(trans, dest);
 	charset_to_utf8_end(&trans);
 }
 
@@ -222,7 +234,8 @@ compose_add_text(struct msgraph_compose *c, struct compose_body *body,
 	if (str_len(body->str) > 0)
 		compose_append(body, body->html ? "<br>\r\n" : "\r\n");
 	utf8 = str_new(default_pool, size + 128);
-	compose_to_utf8(text->charset, data, size, size < text->size, utf8);
+	msgraph_compose_to_utf8(text->charset, data, size, size < text->size,
+				utf8);
 	if (escape)
 		compose_append(body, "<pre style=\"white-space:pre-wrap\">");
 	fitted = compose_append_text(body, str_data(utf8), str_len(utf8),

@@ -28,6 +28,9 @@ struct msgraph_mail {
 
 	/* download; id is set while there is one, finished or not */
 	char *fetch_id;
+	/* others may edit it: it says this at Graph, 0 = not known */
+	bool fetch_draft;
+	uint32_t fetch_content;
 	char *fetch_path;
 	int fetch_fd;
 	struct graph_mime *fetch;
@@ -124,10 +127,12 @@ msgraph_mail_fetched(void *context, const struct graph_failure *failure,
 	mail->fetch_done = TRUE;
 }
 
-/* shared: unless another process is at it already. Returns 1 when the download
+/* content: of the record. shared: unless another process is at it already.
+   Returns 1 when the download
    has been queued, 0 = another process is at it, -1 with the error set. */
 static int msgraph_mail_fetch_start(struct msgraph_mail *mail, const char *id,
-				    bool shared, uoff_t *got_r)
+				    uint32_t content, bool shared,
+				    uoff_t *got_r)
 {
 	struct mail *_mail = &mail->imail.mail.mail;
 	struct msgraph_account *account = msgraph_mail_account(_mail);
@@ -147,6 +152,8 @@ static int msgraph_mail_fetch_start(struct msgraph_mail *mail, const char *id,
 	if (shared && ret == 0)
 		return 0;
 	mail->fetch_id = i_strdup(id);
+	mail->fetch_draft = (mail_get_flags(_mail) & MAIL_DRAFT) != 0;
+	mail->fetch_content = content;
 	mail->fetch = graph_mime_start(account->client, id, mail->fetch_fd,
 				       account->fetching++ > 0,
 				       msgraph_mail_fetched, mail);
@@ -173,6 +180,24 @@ static void msgraph_mail_forget_cache(struct msgraph_mail *mail)
 	mail->imail.data.parts = NULL;
 }
 
+static int msgraph_mail_put(struct msgraph_mail *mail, const char **error_r)
+{
+	struct mail *_mail = &mail->imail.mail.mail;
+	struct msgraph_bodies *bodies = msgraph_mail_account(_mail)->bodies;
+	bool differs;
+
+	if (msgraph_bodies_put(bodies, mail->fetch_id, mail->fetch_fd,
+			       mail->fetch_path, 0, &differs, error_r) < 0)
+		return -1;
+	i_free_and_null(mail->fetch_path);
+	if (mail->fetch_draft)
+		msgraph_bodies_set_draft(bodies, mail->fetch_id,
+					 mail->fetch_content);
+	if (differs && !_mail->expunged)
+		msgraph_mail_forget_cache(mail);
+	return 0;
+}
+
 /* Wait for the download and put it into the store. Returns the stream to read
    from, or NULL with the error set. */
 static struct istream *
@@ -182,7 +207,6 @@ msgraph_mail_fetch_finish(struct msgraph_mail *mail, uoff_t *size_r)
 	struct msgraph_account *account = msgraph_mail_account(_mail);
 	struct istream *input = NULL;
 	const char *error;
-	bool differs;
 	int ret;
 
 	if (!mail->fetch_done)
@@ -195,13 +219,8 @@ msgraph_mail_fetch_finish(struct msgraph_mail *mail, uoff_t *size_r)
 		return NULL;
 	}
 	msgraph_mail_body_arrived(_mail, mail->fetch_id);
-	ret = msgraph_bodies_put(account->bodies, mail->fetch_id,
-				 mail->fetch_fd, mail->fetch_path, 0, &differs,
-				 &error);
+	ret = msgraph_mail_put(mail, &error);
 	if (ret == 0) {
-		i_free_and_null(mail->fetch_path);
-		if (differs)
-			msgraph_mail_forget_cache(mail);
 		/* another process's copy may have been there first */
 		ret = msgraph_bodies_open(account->bodies, mail->fetch_id,
 					  &input, size_r, &error);
@@ -265,7 +284,8 @@ msgraph_mail_open_body(struct msgraph_mail *mail, uoff_t *size_r)
 		}
 		if (msgraph_mail_is_quarantined(_mail, id))
 			return NULL;
-		ret = msgraph_mail_fetch_start(mail, id, TRUE, &got);
+		ret = msgraph_mail_fetch_start(mail, id, rec.content, TRUE,
+					       &got);
 		/* another process's download is waited for as long as it gets
 		   on */
 		idle = got == old_got ? idle + MSGRAPH_OTHER_POLL_MSECS : 0;
@@ -274,7 +294,8 @@ msgraph_mail_open_body(struct msgraph_mail *mail, uoff_t *size_r)
 		 graph_client_pause(account->client,
 				    MSGRAPH_OTHER_POLL_MSECS));
 	if (ret == 0)
-		ret = msgraph_mail_fetch_start(mail, id, FALSE, &got);
+		ret = msgraph_mail_fetch_start(mail, id, rec.content, FALSE,
+					       &got);
 	if (ret < 0)
 		return NULL;
 	return msgraph_mail_fetch_finish(mail, size_r);
@@ -335,6 +356,7 @@ static bool msgraph_mail_prefetch(struct mail *_mail)
 	struct msgraph_mail *mail = MSGRAPH_MAIL(_mail);
 	struct index_mail_data *data = &mail->imail.data;
 	struct msgraph_account *account = msgraph_mail_account(_mail);
+	struct msgraph_rec rec;
 	const char *id;
 	uoff_t size;
 
@@ -346,12 +368,12 @@ static bool msgraph_mail_prefetch(struct mail *_mail)
 	    (data->wanted_headers == NULL ||
 	     msgraph_mail_have_headers(&mail->imail, data->wanted_headers)))
 		return index_mail_prefetch(_mail);
-	if (msgraph_mail_get_id(_mail, &id) < 0 ||
+	if (msgraph_mail_get_rec(_mail, &id, &rec) < 0 ||
 	    msgraph_bodies_size(account->bodies, id, &size) ||
 	    msgraph_mail_is_quarantined(_mail, id))
 		return TRUE;
 	graph_client_set_deadline(account->client, 0);
-	if (msgraph_mail_fetch_start(mail, id, TRUE, &size) <= 0)
+	if (msgraph_mail_fetch_start(mail, id, rec.content, TRUE, &size) <= 0)
 		return TRUE;
 	data->prefetch_sent = TRUE;
 	return FALSE;
@@ -363,21 +385,14 @@ static void msgraph_mail_close(struct mail *_mail)
 	struct msgraph_account *account = msgraph_mail_account(_mail);
 	struct istream *input = mail->imail.data.stream;
 	const char *id, *error;
-	bool differs;
 
 	if (input != NULL && input->stream_errno == EIO &&
 	    msgraph_mail_get_id(_mail, &id) == 0)
 		msgraph_bodies_damaged(account->bodies, id);
 	/* prefetched but never read: keep what has arrived */
 	if (mail->fetch_done && mail->fetch_fail.error == GRAPH_OK &&
-	    mail->fetch_path != NULL &&
-	    msgraph_bodies_put(account->bodies, mail->fetch_id, mail->fetch_fd,
-			       mail->fetch_path, 0, &differs,
-			       &error) == 0) {
-		i_free_and_null(mail->fetch_path);
-		if (differs && !_mail->expunged)
-			msgraph_mail_forget_cache(mail);
-	}
+	    mail->fetch_path != NULL)
+		(void)msgraph_mail_put(mail, &error);
 	msgraph_mail_fetch_free(mail);
 	index_mail_close(_mail);
 }

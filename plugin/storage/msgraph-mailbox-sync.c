@@ -59,6 +59,21 @@ static bool msgraph_sync_is_own(void *context, const char *id)
 	return msgraph_bodies_is_pinned(mbox->storage->account->bodies, id);
 }
 
+/* What was a draft may have been edited and sent since we have seen it in
+   another folder. */
+static void
+msgraph_sync_arrived(void *context, const char *id, bool draft,
+		     uint32_t content)
+{
+	struct msgraph_mailbox *mbox = context;
+	struct msgraph_bodies *bodies = mbox->storage->account->bodies;
+	uint32_t kept;
+
+	if (msgraph_bodies_is_draft(bodies, id, &kept) &&
+	    (!draft || content == 0 || content != kept))
+		msgraph_bodies_remove(bodies, id);
+}
+
 static void msgraph_sync_edited(void *context, const char *id)
 {
 	struct msgraph_mailbox *mbox = context;
@@ -127,6 +142,7 @@ int msgraph_mailbox_sync_env(struct msgraph_mailbox *mbox,
 	env->recent = msgraph_sync_recent;
 	env->expunged = msgraph_sync_expunged;
 	env->edited = msgraph_sync_edited;
+	env->arrived = msgraph_sync_arrived;
 	env->renamed = msgraph_sync_renamed;
 	env->differs = msgraph_sync_differs;
 	env->progress = msgraph_sync_progress;

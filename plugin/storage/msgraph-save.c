@@ -377,6 +377,9 @@ msgraph_save_pin(struct msgraph_save_context *ctx, struct msgraph_save_op *op)
 	}
 	i_free_and_null(ctx->temp_path);
 	op->pinned = TRUE;
+	if ((op->flags & MAIL_DRAFT) != 0)
+		msgraph_bodies_set_draft(ctx->mbox->storage->account->bodies,
+					 op->id, op->content);
 	return 0;
 }
 

@@ -47,12 +47,12 @@ static void add_entry(buffer_t *dest, unsigned int field, const void *data,
 	buffer_append(dest, data, size);
 }
 
-/* One line of harmless text: no controls, RFC 2047 where it is not ASCII. */
-static const char *clean_value(const char *value)
+/* One line of harmless text: no controls. UTF-8 stays as it is, as in the
+   message itself (RFC 6532): of an address no encoded word may be made. */
+static const char *clean_line(const char *value)
 {
 	string_t *str = t_str_new(strlen(value) + 16);
 	const char *p;
-	bool eight_bit = FALSE;
 
 	for (p = value; *p != '\0'; p++) {
 		if ((unsigned char)*p < ' ' || *p == 0x7f) {
@@ -61,45 +61,67 @@ static const char *clean_value(const char *value)
 				str_append_c(str, ' ');
 			continue;
 		}
-		if ((unsigned char)*p >= 0x80)
-			eight_bit = TRUE;
 		str_append_c(str, *p);
-	}
-	if (eight_bit) {
-		string_t *encoded = t_str_new(str_len(str) * 2);
-
-		message_header_encode(str_c(str), encoded);
-		/* folded by the encoder */
-		return t_str_replace(str_c(encoded), '\n', ' ');
 	}
 	return str_c(str);
 }
 
+/* The same for words: RFC 2047 where it is not ASCII. */
+static const char *clean_value(const char *value)
+{
+	const char *line = clean_line(value), *p;
+	string_t *encoded;
+
+	for (p = line; (unsigned char)*p < 0x80; p++) {
+		if (*p == '\0')
+			return line;
+	}
+	encoded = t_str_new(strlen(line) * 2);
+	message_header_encode(line, encoded);
+	/* folded by the encoder */
+	return t_str_replace(str_c(encoded), '\n', ' ');
+}
+
+/* Base64, as words in Q must not have commas and the like in them here
+   (RFC 2047 5). */
+static void add_phrase(string_t *str, const char *name)
+{
+	bool quote = FALSE, encode = strstr(name, "=?") != NULL;
+	const char *p;
+
+	for (p = name; *p != '\0'; p++) {
+		if ((unsigned char)*p >= 0x80)
+			encode = TRUE;
+		else if (!i_isalnum(*p) && *p != ' ')
+			quote = TRUE;
+	}
+	if (encode) {
+		string_t *words = t_str_new(strlen(name) * 2 + 32);
+
+		message_header_encode_b((const unsigned char *)name,
+					strlen(name), words, 0);
+		str_append(str, t_str_replace(str_c(words), '\n', ' '));
+	} else if (quote) {
+		str_printfa(str, "\"%s\"", str_escape(name));
+	} else {
+		str_append(str, name);
+	}
+}
+
 static void add_address(string_t *str, const struct graph_address *address)
 {
-	const char *name = address->name, *at, *p;
-	bool quote = FALSE;
+	const char *name = address->name, *at;
 
 	if (str_len(str) > 0)
 		str_append(str, ", ");
 	at = strchr(address->address, '@');
 	if (name == NULL || *name == '\0' ||
 	    (strcmp(name, address->address) == 0 && at != NULL)) {
-		str_append(str, clean_value(address->address));
+		str_append(str, clean_line(address->address));
 		return;
 	}
-	name = clean_value(name);
-	if (strncmp(name, "=?", 2) != 0) {
-		for (p = name; *p != '\0'; p++) {
-			if (!i_isalnum(*p) && *p != ' ')
-				quote = TRUE;
-		}
-	}
-	if (quote)
-		str_printfa(str, "\"%s\"", str_escape(name));
-	else
-		str_append(str, name);
-	str_printfa(str, " <%s>", clean_value(address->address));
+	add_phrase(str, clean_line(name));
+	str_printfa(str, " <%s>", clean_line(address->address));
 }
 
 static const char *address_list(const struct graph_addresses *people)
@@ -193,7 +215,7 @@ static void add_from_headers(const struct graph_message *msg, buffer_t *dest)
 				       msgraph_cache_headers[h]) == 0)
 				add_line(numbers, text, i + 1,
 					 msg->headers[i].name,
-					 clean_value(msg->headers[i].value));
+					 clean_line(msg->headers[i].value));
 		}
 		add_header(dest, h, numbers, text);
 	}

@@ -243,6 +243,9 @@ static int apply_append(struct apply *apply, const struct msgraph_row *said)
 		seq_range_array_add(apply->marked, apply->next_uid);
 		flags &= ENUM_NEGATE(MAIL_DELETED);
 	}
+	if (env->arrived != NULL && !apply->pull->verify)
+		env->arrived(env->context, said->id, said->draft,
+			     said->content_sum);
 	/* others have moved here what we had appended elsewhere */
 	own = env->is_own != NULL && env->is_own(env->context, said->id);
 	mail_index_append(apply->trans, apply->next_uid++, &seq);

@@ -73,6 +73,10 @@ struct msgraph_sync_env {
 	void (*expunged)(void *context, uint32_t uid, const char *id);
 	/* others have edited the draft with this id: copies are out of date */
 	void (*edited)(void *context, const char *id);
+	/* A message is new here, and may have been elsewhere before; content:
+	   msgraph_cache_content() of a draft. */
+	void (*arrived)(void *context, const char *id, bool draft,
+			uint32_t content);
 	/* the message with the id old_id (NULL = not known) has another one */
 	void (*renamed)(void *context, const char *old_id, const char *id);
 	/* A pull has found this; uid 0 = it has none yet. The id may be

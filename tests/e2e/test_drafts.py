@@ -56,6 +56,22 @@ SCENARIOS = [
         * YW5vdGhlcg==
         ! w4ord
     """),
+    ("... or on its way there, as when it is sent", r"""
+        1 CREATE BOX/sub
+        1 SELECT BOX/sub
+        1 APPEND BOX (\Draft) {m4}
+        1 SELECT BOX
+        1 FETCH 4 (BODY.PEEK[])
+        * w4ord
+        sim patch m4 subject=better text=another
+        sim move m4 folder=BOX/sub
+        1 SELECT BOX/sub
+        1 FETCH 1:* (UID FLAGS ENVELOPE BODY.PEEK[])
+        * "better"
+        * Subject: better
+        * YW5vdGhlcg==
+        ! w4ord
+    """),
     ("... which the flags that come with it are not", r"""
         1 APPEND BOX (\Seen \Flagged \Draft kw) {m4}
         sim patch m4 isRead=false categories=Red|kw
