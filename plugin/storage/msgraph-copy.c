@@ -20,6 +20,9 @@
 #include "msgraph-flags.h"
 #include "msgraph-save.h"
 
+/* of one whose answer was lost, and which has not come to be */
+#define COPY_TRIES 2
+
 static int msgraph_copy_at_graph(struct msgraph_save_context *ctx,
 				 struct msgraph_save_op *ops,
 				 unsigned int count);
@@ -252,39 +255,61 @@ msgraph_copy_get_traits(struct msgraph_save_context *ctx,
 		traits->received = result->message->received;
 		traits->has_received = traits->received != GRAPH_TIME_UNKNOWN;
 		if (result->message->internet_message_id != NULL)
-			traits->internet_message_id = t_strdup(
+			traits->internet_message_id = p_strdup(ctx->pool,
 				result->message->internet_message_id);
 	}
 	graph_batch_deinit(&batch);
 }
 
-/* The answer was lost: did the copy come to be? Nothing can mark a copy in the
-   request that makes it, so it is known by what it has of its source, and by
-   being new: created since the request, and in no row of the folder. */
+static bool msgraph_copy_is_lost(const struct msgraph_save_op *op)
+{
+	return op->in_batch && op->id == NULL && !op->move &&
+		op->fail->error == GRAPH_ERROR_LOST;
+}
+
+/* The answers were lost: did these copies come to be? Nothing can mark a copy in
+   the request that makes it, so it is known by what it has of its source, and by
+   being new: created since the request, and in no row of the folder. That does
+   not prove that one is ours to delete, so a rollback leaves it. */
 static void
 msgraph_copy_find_lost(struct msgraph_save_context *ctx,
-		       struct msgraph_save_op *op, int64_t since)
+		       struct msgraph_save_op *ops, unsigned int count,
+		       int64_t since)
 {
-	struct graph_message_traits traits = { .created_since = since };
+	struct graph_client *client = ctx->mbox->storage->account->client;
+	struct graph_message_traits *traits =
+		p_new(ctx->pool, struct graph_message_traits, count);
+	unsigned int i, missing, tries = 0;
 	struct graph_failure fail;
-	char *id = NULL;
+	char *id;
 
-	msgraph_copy_get_traits(ctx, op, &traits);
-	if (traits.internet_message_id != NULL &&
-	    graph_message_find_lost(ctx->mbox->storage->account->client,
-				    ctx->mbox->folder_id, &traits,
-				    msgraph_save_is_taken, ctx, &id,
-				    &fail) > 0)
-		op->id = p_strdup(ctx->pool, id);
-	free(id);
-	/* that does not prove that this one is ours to delete, so a rollback
-	   leaves it */
+	for (i = 0; i < count; i++) {
+		traits[i].created_since = since;
+		if (msgraph_copy_is_lost(&ops[i]))
+			msgraph_copy_get_traits(ctx, &ops[i], &traits[i]);
+	}
+	do {
+		for (i = missing = 0; i < count; i++) {
+			if (!msgraph_copy_is_lost(&ops[i]) ||
+			    traits[i].internet_message_id == NULL)
+				continue;
+			id = NULL;
+			ops[i].absent = graph_message_find_new(client,
+				ctx->mbox->folder_id, &traits[i],
+				msgraph_save_is_taken, ctx, &id, &fail) == 0;
+			ops[i].id = p_strdup(ctx->pool, id);
+			missing += id == NULL ? 1 : 0;
+			free(id);
+		}
+	} while (missing > 0 && graph_message_find_again(client, tries++));
 }
 
 static void
 msgraph_copy_set_result(struct msgraph_save_op *op,
 			const struct graph_batch_result *result, pool_t pool)
 {
+	op->absent = FALSE;
+	op->fail = p_memdup(pool, &result->failure, sizeof(result->failure));
 	if (result->failure.error != GRAPH_OK)
 		return;
 	if (result->message != NULL && result->message->id != NULL)
@@ -330,30 +355,43 @@ msgraph_copy_body(struct msgraph_save_context *ctx, struct msgraph_save_op *op)
 	return 0;
 }
 
+/* Those that have no id yet; again: those that surely have not come to be. */
 static void
-msgraph_copy_add_to_batch(struct msgraph_save_context *ctx,
-			  struct graph_batch *batch,
-			  struct msgraph_save_op *op)
+msgraph_copy_send(struct msgraph_save_context *ctx,
+		  struct msgraph_save_op *ops, unsigned int count, bool again)
 {
-	op->in_batch = op->id == NULL;
-	if (!op->in_batch)
-		return;
-	op->batch_number = op->move ?
-		graph_batch_move(batch, op->src_id, ctx->mbox->folder_id) :
-		graph_batch_copy(batch, op->src_id, ctx->mbox->folder_id);
+	const char *folder_id = ctx->mbox->folder_id;
+	struct graph_batch *batch;
+	struct msgraph_save_op *op;
+	struct graph_failure ignored;
+
+	batch = graph_batch_init(ctx->mbox->storage->account->client);
+	for (op = ops; op < ops + count; op++) {
+		if (again ? op->absent : op->in_batch)
+			op->batch_number = op->move ?
+				graph_batch_move(batch, op->src_id, folder_id) :
+				graph_batch_copy(batch, op->src_id, folder_id);
+	}
+	if (graph_batch_count(batch) > 0)
+		(void)graph_batch_run(batch, &ignored);
+	for (op = ops; op < ops + count; op++) {
+		if (again ? op->absent : op->in_batch)
+			msgraph_copy_set_result(op, graph_batch_result(
+				batch, op->batch_number), ctx->pool);
+	}
+	graph_batch_deinit(&batch);
 }
 
 static int
 msgraph_copy_finish(struct msgraph_save_context *ctx,
-		    struct msgraph_save_op *op,
-		    const struct graph_failure *fail, int ret_so_far)
+		    struct msgraph_save_op *op, int ret_so_far)
 {
 	if (op->id != NULL)
 		return msgraph_copy_body(ctx, op) < 0 ? -1 : ret_so_far;
 	/* that a message is gone counts less than any other reason, which may
 	   pass */
-	if (ret_so_far == 0 || fail->error != GRAPH_ERROR_NOT_FOUND)
-		msgraph_copy_set_error(ctx, fail);
+	if (ret_so_far == 0 || op->fail->error != GRAPH_ERROR_NOT_FOUND)
+		msgraph_copy_set_error(ctx, op->fail);
 	return -1;
 }
 
@@ -364,35 +402,25 @@ msgraph_copy_at_graph(struct msgraph_save_context *ctx,
 		      struct msgraph_save_op *ops, unsigned int count)
 {
 	struct graph_client *client = ctx->mbox->storage->account->client;
-	const struct graph_batch_result *result;
-	struct graph_batch *batch;
-	struct graph_failure fail;
 	int64_t since = graph_client_service_time(client);
-	unsigned int i;
+	unsigned int i, tries;
+	bool again = FALSE;
 	int ret = 0;
 
 	msgraph_save_set_deadline(ctx, 0, count);
 	msgraph_save_note_next_uid(ctx);
-	batch = graph_batch_init(client);
 	for (i = 0; i < count; i++)
-		msgraph_copy_add_to_batch(ctx, batch, &ops[i]);
-	if (graph_batch_count(batch) > 0)
-		(void)graph_batch_run(batch, &fail);
+		ops[i].in_batch = ops[i].id == NULL;
+	for (tries = 0; tries < COPY_TRIES && (tries == 0 || again); tries++) {
+		msgraph_copy_send(ctx, ops, count, tries > 0);
+		msgraph_copy_find_lost(ctx, ops, count, since);
+		for (i = 0, again = FALSE; i < count; i++)
+			again = again || ops[i].absent;
+	}
 	for (i = 0; i < count; i++) {
 		if (ops[i].in_batch)
-			msgraph_copy_set_result(&ops[i], graph_batch_result(
-				batch, ops[i].batch_number), ctx->pool);
+			ret = msgraph_copy_finish(ctx, &ops[i], ret);
 	}
-	/* only now: a twin's copy must not be taken for the lost one */
-	for (i = 0; i < count; i++) {
-		if (!ops[i].in_batch)
-			continue;
-		result = graph_batch_result(batch, ops[i].batch_number);
-		if (result->failure.error == GRAPH_ERROR_LOST && !ops[i].move)
-			msgraph_copy_find_lost(ctx, &ops[i], since);
-		ret = msgraph_copy_finish(ctx, &ops[i], &result->failure, ret);
-	}
-	graph_batch_deinit(&batch);
 	return ret;
 }
 

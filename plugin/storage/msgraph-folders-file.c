@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define FILE_VERSION "msgraph-folders 3"
+#define FILE_VERSION "msgraph-folders 4"
 
 static bool file_line(struct msgraph_folders *folders, const char *line)
 {
@@ -36,7 +36,7 @@ static bool file_line(struct msgraph_folders *folders, const char *line)
 		}
 	} else if (count == 1 && strcmp(f[0], "counts") == 0) {
 		folders->counts_told = TRUE;
-	} else if (count == 9 && strcmp(f[0], "folder") == 0) {
+	} else if (count == 10 && strcmp(f[0], "folder") == 0) {
 		entry = array_append_space(&folders->entries);
 		entry->id = i_strdup(f[1]);
 		entry->parent_id = i_strdup(f[2]);
@@ -45,8 +45,9 @@ static bool file_line(struct msgraph_folders *folders, const char *line)
 		if (str_to_int(f[5], &entry->total) < 0 ||
 		    str_to_int(f[6], &entry->unread) < 0 ||
 		    str_to_int64(f[7], &entry->changed) < 0 ||
-		    str_to_int64(f[8], &entry->listed) < 0)
-			entry->total = entry->unread = -1;
+		    str_to_int64(f[8], &entry->listed) < 0 ||
+		    str_to_int(f[9], &entry->children) < 0)
+			entry->total = entry->unread = entry->children = -1;
 	} else if (count == 1 && strcmp(f[0], "end") == 0) {
 		folders->roles_known = TRUE;
 		return TRUE;
@@ -127,7 +128,8 @@ static void file_format(struct msgraph_folders *folders, string_t *str)
 			t_strdup_printf("%d", entry->total),
 			t_strdup_printf("%d", entry->unread),
 			t_strdup_printf("%"PRId64, entry->changed),
-			t_strdup_printf("%"PRId64, entry->listed), NULL });
+			t_strdup_printf("%"PRId64, entry->listed),
+			t_strdup_printf("%d", entry->children), NULL });
 	}
 	str_append(str, "end\n");
 }

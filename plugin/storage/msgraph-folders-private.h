@@ -12,7 +12,7 @@ struct msgraph_folder_entry {
 	/* while names are made: its own, once it has one; of the names' pool */
 	const char *name;
 	/* -1 = not told */
-	int total, unread;
+	int total, unread, children;
 	/* wall clock, milliseconds: when a listing of all named it first, 0 =
 	   it came later; and when a delta told last that something is new
 	   about it or in it */

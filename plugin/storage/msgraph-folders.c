@@ -131,10 +131,12 @@ static void folders_take_row(struct msgraph_folders *folders,
 	if (entry == NULL) {
 		entry = array_append_space(&folders->entries);
 		entry->id = i_strdup(row->id);
-		entry->total = entry->unread = -1;
+		entry->total = entry->unread = entry->children = -1;
 		folders->new_shape = TRUE;
 	} else if (text_differs(row->parent_id, entry->parent_id) ||
-		   text_differs(display_name, entry->display_name)) {
+		   text_differs(display_name, entry->display_name) ||
+		   (row->child_count >= 0 &&
+		    row->child_count != entry->children)) {
 		folders->new_shape = TRUE;
 	} else if (row->total_count >= 0 && entry->total >= 0 &&
 		   row->total_count != entry->total) {
@@ -144,6 +146,8 @@ static void folders_take_row(struct msgraph_folders *folders,
 		entry->total = row->total_count;
 	if (row->unread_count >= 0)
 		entry->unread = row->unread_count;
+	if (row->child_count >= 0)
+		entry->children = row->child_count;
 	i_gettimeofday(&now);
 	entry->changed = now.tv_sec * 1000LL + now.tv_usec / 1000;
 	if (folders->listing && entry->listed == 0)
@@ -445,6 +449,8 @@ int msgraph_folders_create(struct msgraph_folders *folders, const char *name,
 			folders->roles[GRAPH_FOLDER_ROOT] != NULL ?
 			folders->roles[GRAPH_FOLDER_ROOT] : "");
 		entry->display_name = i_strdup(display_name);
+		/* so that the delta that names it tells nothing of counts */
+		entry->total = entry->unread = entry->children = -1;
 	}
 	free(id);
 	folders_changed(folders);

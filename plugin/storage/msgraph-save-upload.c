@@ -265,8 +265,11 @@ msgraph_save_adopt_sent(struct msgraph_save_context *ctx,
 	if (traits.internet_message_id == NULL)
 		return 0;
 	if (graph_message_find(account->client, ctx->mbox->folder_id,
-			       &traits, &ids, &fail) < 0)
-		return msgraph_save_failed(ctx, &fail);
+			       &traits, &ids, &fail) < 0) {
+		/* a service that cannot look has to take what it gets */
+		return fail.error == GRAPH_ERROR_REFUSED ? 0 :
+			msgraph_save_failed(ctx, &fail);
+	}
 	for (i = 0; ids[i] != NULL && op->id == NULL; i++) {
 		known = msgraph_save_id_known(ctx, ids[i], &pinned, &uid);
 		if (known && pinned)

@@ -33,9 +33,14 @@ struct msgraph_save_op {
 	const char *src_id, *src_folder_id;
 	const char *message_id;		/* for the look-up, or NULL */
 	bool move;
-	/* in the batch that runs, under this number */
+	/* in the batch that runs, under this number; fail: it was not made, so
+	   far */
 	bool in_batch;
 	unsigned int batch_number;
+	const struct graph_failure *fail;
+	/* it has been looked for after a lost answer and has surely not come to
+	   be */
+	bool absent;
 	/* flags have to be sent after the copy: Graph's are not these */
 	bool send_flags;
 	/* a rollback must leave it: its source is expunged in any case */

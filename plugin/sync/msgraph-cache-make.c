@@ -253,6 +253,19 @@ static void add_from_fields(const struct graph_message *msg, buffer_t *dest)
 	}
 }
 
+/* A program that makes a message can give it fields of its own (x-...) and
+   nothing else; then these are not what it was sent with. */
+static bool headers_are_whole(const struct graph_message *msg)
+{
+	unsigned int i;
+
+	for (i = 0; i < msg->header_count; i++) {
+		if (strncasecmp(msg->headers[i].name, "x-", 2) != 0)
+			return TRUE;
+	}
+	return FALSE;
+}
+
 static void add_sent_date(const struct graph_message *msg, buffer_t *dest)
 {
 	struct msgraph_cache_sent sent = { .time = 0 };
@@ -271,7 +284,8 @@ static void add_sent_date(const struct graph_message *msg, buffer_t *dest)
 			sent.time = t;
 			sent.timezone = tz;
 		}
-	} else if (msg->header_count == 0 && msg->sent != GRAPH_TIME_UNKNOWN) {
+	} else if (!headers_are_whole(msg) &&
+		   msg->sent != GRAPH_TIME_UNKNOWN) {
 		sent.time = msg->sent;
 	}
 	add_entry(dest, MSGRAPH_CACHE_SENT, &sent, sizeof(sent));
@@ -314,8 +328,8 @@ void msgraph_cache_make(const struct graph_message *msg, buffer_t *dest)
 		return;
 	add_sent_date(msg, dest);
 	/* those of a draft are of when it was made: editing leaves them */
-	if (msg->header_count > 0 &&
-	    (msg->is_draft <= 0 || !msg->has_envelope))
+	if (!msg->has_envelope ||
+	    (msg->is_draft <= 0 && headers_are_whole(msg)))
 		add_from_headers(msg, dest);
 	else
 		add_from_fields(msg, dest);

@@ -16,11 +16,10 @@
 #define QUARANTINE_NAME "msgraph.quarantine"
 #define QUARANTINE_PAUSE_SECS 60
 #define QUARANTINE_PAUSE_MAX_SECS (6*3600)
-/* what a client has been told is done must not wait as long, and does not at
-   first */
-#define QUARANTINE_CHANGE_PAUSE_SECS 10
+/* what a client has been told is done must not wait as long, and not at all as
+   long as this may be an outage that passes */
+#define QUARANTINE_CHANGE_MIN_AGE_SECS 60
 #define QUARANTINE_CHANGE_PAUSE_MAX_SECS (5*60)
-#define QUARANTINE_CHANGE_TRIES 3
 /* more than that is an outage, not single messages */
 #define QUARANTINE_MAX 1000
 
@@ -82,29 +81,24 @@ bool msgraph_quarantine_is_for(const struct graph_failure *fail)
 	}
 }
 
-static unsigned int
-quarantine_pause(unsigned int tries, unsigned int secs, unsigned int max)
+unsigned int msgraph_quarantine_pause(unsigned int tries)
 {
-	for (; tries > 1 && secs < max; tries--)
+	unsigned int secs = QUARANTINE_PAUSE_SECS;
+
+	for (; tries > 1 && secs < QUARANTINE_PAUSE_MAX_SECS; tries--)
 		secs *= 2;
-	return I_MIN(secs, max);
+	return I_MIN(secs, QUARANTINE_PAUSE_MAX_SECS);
 }
 
-unsigned int msgraph_quarantine_pause(enum msgraph_quarantine_kind kind,
-				      unsigned int tries)
+unsigned int msgraph_quarantine_change_pause(unsigned int age)
 {
-	if (kind != MSGRAPH_QUARANTINE_CHANGE)
-		return quarantine_pause(tries, QUARANTINE_PAUSE_SECS,
-					QUARANTINE_PAUSE_MAX_SECS);
-	return tries < QUARANTINE_CHANGE_TRIES ? 0 :
-		quarantine_pause(tries - QUARANTINE_CHANGE_TRIES + 1,
-				 QUARANTINE_CHANGE_PAUSE_SECS,
-				 QUARANTINE_CHANGE_PAUSE_MAX_SECS);
+	return age < QUARANTINE_CHANGE_MIN_AGE_SECS ? 0 :
+		I_MIN(age / 6, QUARANTINE_CHANGE_PAUSE_MAX_SECS);
 }
 
 bool msgraph_quarantine_is_lasting(unsigned int tries)
 {
-	return msgraph_quarantine_pause(MSGRAPH_QUARANTINE_BODY, tries) ==
+	return msgraph_quarantine_pause(tries) ==
 		QUARANTINE_PAUSE_MAX_SECS;
 }
 
@@ -260,8 +254,9 @@ static void quarantine_add(struct msgraph_quarantine *quarantine,
 			   const char *id, enum msgraph_quarantine_kind kind,
 			   const char *reason)
 {
+	time_t now = time(NULL);
 	struct msgraph_quarantined *entry, fresh = {
-		.kind = kind, .since = time(NULL)
+		.kind = kind, .since = now
 	};
 
 	entry = quarantine_lookup(quarantine, id, kind);
@@ -273,7 +268,9 @@ static void quarantine_add(struct msgraph_quarantine *quarantine,
 		entry = array_back_modifiable(&quarantine->entries);
 	}
 	entry->tries++;
-	entry->next = time(NULL) + msgraph_quarantine_pause(kind, entry->tries);
+	entry->next = now + (kind == MSGRAPH_QUARANTINE_CHANGE ?
+		msgraph_quarantine_change_pause(now - entry->since) :
+		msgraph_quarantine_pause(entry->tries));
 	entry->reason = p_strdup(quarantine->pool, reason);
 	quarantine_write(quarantine);
 }

@@ -3,9 +3,9 @@
 
 /* Messages of one folder that Graph names and cannot give, or not change: a row
    that says too little of a new message while the message itself cannot be read,
-   a body that cannot be downloaded, a local change that ends in a 500. They are not asked for each time, but with pauses
-   that grow, so that they hold up neither the folder nor a client that tries
-   again and again. Kept in a text file beside the index, which all processes
+   a body that cannot be downloaded, a local change that ends in a 500. They are
+   not asked for each time, but with pauses that grow, so that they hold up
+   neither the folder nor a client that tries again and again. Kept in a text file beside the index, which all processes
    share; if it is lost, they are tried at once. */
 
 #include <time.h>
@@ -56,9 +56,10 @@ void msgraph_quarantine_remove(struct msgraph_quarantine *quarantine,
 /* PURE: the failure is about this message, and asking again at once would be of
    no use. */
 bool msgraph_quarantine_is_for(const struct graph_failure *fail);
-/* PURE: seconds until the next try after so many (from 1). */
-unsigned int msgraph_quarantine_pause(enum msgraph_quarantine_kind kind,
-				      unsigned int tries);
+/* PURE: seconds until the next try of a row or body after so many (from 1). */
+unsigned int msgraph_quarantine_pause(unsigned int tries);
+/* PURE: the same of a change that has failed for so many seconds. */
+unsigned int msgraph_quarantine_change_pause(unsigned int age);
 /* PURE: the pauses of a body do not grow any more, which takes half a day. */
 bool msgraph_quarantine_is_lasting(unsigned int tries);
 

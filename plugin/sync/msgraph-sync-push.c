@@ -181,12 +181,15 @@ bool msgraph_pending_equals(const struct msgraph_pending *a,
 /* more that end in a 500 are an outage, not single messages */
 #define PUSH_POISON_MAX 20
 
+enum push_way { PUSH_MOVE, PUSH_DELETE, PUSH_PERMANENT };
+
 struct push {
 	const struct msgraph_sync_env *env;
 	/* the ones that the steps of an expunge are about */
 	struct msgraph_pending *chunk, *chunk_end;
-	/* and no other way is left after the present one; what goes it can be
+	/* how these are to go, and no other way is left; what has gone can be
 	   seen in Deleted Items */
+	enum push_way way;
 	bool last_way, to_trash;
 	/* first failure and first refusal, for the caller */
 	struct graph_failure fail, refused;
@@ -513,15 +516,16 @@ static void push_verify(struct push *push)
 	push_unmark(push);
 }
 
-enum push_way { PUSH_MOVE, PUSH_DELETE, PUSH_PERMANENT };
-
-/* What is refused is left for another way, if this is not the last. */
+/* What is refused is left for another way, if this is not the last. So is what is
+   not found by a way that may be missing itself: what is gone is found out before
+   the next. */
 static void push_expunged(struct push *push, struct msgraph_pending *p,
 			  const struct graph_batch_result *result)
 {
 	enum graph_error error = result->failure.error;
 
-	if (error == GRAPH_OK || error == GRAPH_ERROR_NOT_FOUND) {
+	if (error == GRAPH_OK ||
+	    (error == GRAPH_ERROR_NOT_FOUND && push->way == PUSH_DELETE)) {
 		p->done = TRUE;
 		p->lives = error == GRAPH_OK && push->to_trash;
 	} else if (push->last_way && push_is_final(push, result))
@@ -550,9 +554,8 @@ static void push_expunge_by(struct push *push, enum push_way way,
 			(void)graph_batch_permanent_delete(push->batch, p->id);
 		push_add(push, p);
 	}
+	push->way = way;
 	push->last_way = last;
-	push->to_trash = folder_id != NULL &&
-		null_strcmp(folder_id, push->env->trash_id) == 0;
 	push_end(push, TRUE, push_expunged);
 }
 
@@ -562,8 +565,11 @@ static void push_expunge_chunk(struct push *push)
 
 	switch (env->expunge_mode) {
 	case MSGRAPH_EXPUNGE_TRASH:
-		if (!env->is_trash && env->trash_id != NULL) {
-			push_expunge_by(push, PUSH_MOVE, env->trash_id, TRUE);
+		push->to_trash = !env->is_trash && env->trash_id != NULL;
+		if (push->to_trash) {
+			push_expunge_by(push, PUSH_MOVE, env->trash_id, FALSE);
+			/* goes there, too */
+			push_expunge_by(push, PUSH_DELETE, NULL, TRUE);
 			return;
 		}
 		break;

@@ -406,18 +406,14 @@ static void test_quarantine(void)
 	for (i = 0; i < N_ELEMENTS(tests); i++)
 		test_assert_idx(msgraph_quarantine_is_for(&tests[i].fail) ==
 				tests[i].want, i);
-	test_assert(msgraph_quarantine_pause(MSGRAPH_QUARANTINE_BODY, 1) == 60);
-	test_assert(msgraph_quarantine_pause(MSGRAPH_QUARANTINE_BODY, 2) == 120);
-	test_assert(msgraph_quarantine_pause(MSGRAPH_QUARANTINE_BODY, 9) == 15360);
-	test_assert(msgraph_quarantine_pause(MSGRAPH_QUARANTINE_BODY, 10) == 6*3600);
-	test_assert(msgraph_quarantine_pause(MSGRAPH_QUARANTINE_ROW,
-					     4000000000U) == 6*3600);
-	test_assert(msgraph_quarantine_pause(MSGRAPH_QUARANTINE_CHANGE,
-					     2) == 0);
-	test_assert(msgraph_quarantine_pause(MSGRAPH_QUARANTINE_CHANGE,
-					     3) == 10);
-	test_assert(msgraph_quarantine_pause(MSGRAPH_QUARANTINE_CHANGE,
-					     8) == 300);
+	test_assert(msgraph_quarantine_pause(1) == 60);
+	test_assert(msgraph_quarantine_pause(2) == 120);
+	test_assert(msgraph_quarantine_pause(9) == 15360);
+	test_assert(msgraph_quarantine_pause(10) == 6*3600);
+	test_assert(msgraph_quarantine_pause(4000000000U) == 6*3600);
+	test_assert(msgraph_quarantine_change_pause(59) == 0);
+	test_assert(msgraph_quarantine_change_pause(60) == 10);
+	test_assert(msgraph_quarantine_change_pause(86400) == 300);
 	test_assert(!msgraph_quarantine_is_lasting(9));
 	test_assert(msgraph_quarantine_is_lasting(10));
 	test_end();

@@ -232,9 +232,7 @@ static bool
 batch_take_failure(struct graph_batch *batch, const struct graph_failure *fail,
 		   const unsigned int *numbers, unsigned int count)
 {
-	bool lost = fail->error == GRAPH_ERROR_LOST ||
-		fail->error == GRAPH_ERROR_TIMEOUT ||
-		(fail->error == GRAPH_ERROR_UNAVAILABLE && fail->status != 0);
+	bool lost = graph_failure_is_uncertain(fail);
 	unsigned int i;
 
 	for (i = 0; i < count; i++) {
@@ -321,7 +319,9 @@ static void part_start(struct batch_part *part)
 			part->count : GRAPH_SLOTS,
 		.background = batch->count > BATCH_MAX,
 		.idempotent = true, .chained = chained,
-		.requests = part->count, .ok = { 200 },
+		.requests = part->count,
+		/* 424: some of its requests were throttled */
+		.ok = { 200, 424 },
 	};
 	const struct graph_op *op;
 	unsigned int i;

@@ -229,13 +229,6 @@ static int take_id(const char *what, struct msnet_response *resp, char **id_r,
 	return *id_r != NULL ? 0 : -1;
 }
 
-static bool create_is_uncertain(const struct graph_failure *fail)
-{
-	return fail->error == GRAPH_ERROR_LOST ||
-		fail->error == GRAPH_ERROR_TIMEOUT ||
-		(fail->error == GRAPH_ERROR_UNAVAILABLE && fail->status != 0);
-}
-
 /*
  * Create
  */
@@ -327,13 +320,13 @@ create_once(struct graph_client *client, const struct graph_new_message *msg,
 	int ret;
 
 	ret = create_try(client, msg, fd, id_r, fail_r);
-	if (ret == 0 || !create_is_uncertain(fail_r))
+	if (ret == 0 || !graph_failure_is_uncertain(fail_r))
 		return ret;
 	ret = find_marked(client, msg, id_r, &find_fail);
 	if (ret == 0) {
 		/* surely not there: once more, and once more a look */
 		ret = create_try(client, msg, fd, id_r, fail_r);
-		if (ret < 0 && create_is_uncertain(fail_r) &&
+		if (ret < 0 && graph_failure_is_uncertain(fail_r) &&
 		    find_marked(client, msg, id_r, &find_fail) > 0)
 			ret = 0;
 		if (ret == 0)
@@ -369,7 +362,8 @@ int graph_message_create(struct graph_client *client,
 		(void)close(fd);
 	for (; ret == 0 && fit < msg->attachment_count; fit++) {
 		ret = graph_upload_attachment(client, *id_r,
-					      &msg->attachments[fit], fail_r);
+					      &msg->attachments[fit], fit,
+					      fail_r);
 		if (ret < 0)
 			create_undo(client, id_r);
 	}
@@ -420,7 +414,7 @@ int graph_message_create_mime(struct graph_client *client, int fd,
 
 	*id_r = NULL;
 	ret = create_mime_try(client, fd, offset, size, id_r, fail_r);
-	if (ret == 0 || !create_is_uncertain(fail_r) ||
+	if (ret == 0 || !graph_failure_is_uncertain(fail_r) ||
 	    internet_message_id == NULL)
 		return ret;
 	ret = graph_message_find_lost(client, "drafts", &traits, is_known,

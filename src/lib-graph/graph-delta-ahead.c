@@ -145,7 +145,7 @@ void graph_delta_ahead(struct graph_client *client,
 		.what = "read changes of folders", .method = "POST",
 		.path = "/$batch", .content_type = "application/json",
 		.weight = count < GRAPH_SLOTS ? count : GRAPH_SLOTS,
-		.requests = count, .idempotent = true, .ok = { 200 },
+		.requests = count, .idempotent = true, .ok = { 200, 424 },
 	};
 	struct json_object *obj = NULL, *array;
 	struct msnet_response *resp = NULL;

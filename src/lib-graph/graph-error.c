@@ -175,6 +175,13 @@ bool graph_error_is_transient(enum graph_error error)
 		error == GRAPH_ERROR_TIMEOUT || error == GRAPH_ERROR_LOST;
 }
 
+bool graph_failure_is_uncertain(const struct graph_failure *fail)
+{
+	return fail->error == GRAPH_ERROR_LOST ||
+		fail->error == GRAPH_ERROR_TIMEOUT ||
+		(fail->error == GRAPH_ERROR_UNAVAILABLE && fail->status != 0);
+}
+
 bool graph_failure_may_be_item(const struct graph_failure *fail)
 {
 	return fail->status >= 500 && fail->status != 503 &&

@@ -77,6 +77,8 @@ char *graph_claims_challenge(const char *header);
 const char *graph_error_name(enum graph_error error);
 /* THROTTLED, UNAVAILABLE, TIMEOUT, LOST: it may work later. */
 bool graph_error_is_transient(enum graph_error error);
+/* PURE: a request that changes something may have done so all the same. */
+bool graph_failure_is_uncertain(const struct graph_failure *fail);
 /* PURE: a 5xx that can be about the one item that was asked for, not about the
    service: any but 503 and 504. */
 bool graph_failure_may_be_item(const struct graph_failure *fail);

@@ -1,11 +1,11 @@
 #include "graph-find.h"
 #include "graph-client-private.h"
 #include "graph-json.h"
+#include "graph-list.h"
 #include "graph-message.h"
 #include "graph-property.h"
 #include "graph-url.h"
 #include "msnet-buf.h"
-#include "msnet-request.h"
 
 #include <json-c/json.h>
 #include <stdlib.h>
@@ -13,6 +13,8 @@
 /* replicas may lag, so each wait is twice the one before */
 #define FIND_TRIES 3
 #define FIND_WAIT_MSECS 700
+/* of one Message-ID in one folder */
+#define FIND_MAX 1000
 
 /* A time in the row, or otherwise if it is not there. */
 static int64_t row_time(struct json_object *row, const char *key,
@@ -63,50 +65,40 @@ static char *find_path(struct graph_client *client, const char *folder_id,
 	return path.data;
 }
 
-static char **
-take_ids(const struct msnet_response *resp,
-	 const struct graph_message_traits *traits)
-{
-	struct json_object *obj = graph_json_parse(resp->body,
-						   (size_t)resp->body_size);
-	struct json_object *array, *row;
-	unsigned int i, count = 0, found = 0;
-	const char *id;
-	char **ids;
+struct find {
+	const struct graph_message_traits *traits;
+	char **ids;			/* NULL-terminated */
+	unsigned int count;
+};
 
-	array = obj == NULL ? NULL : graph_json_array(obj, "value", &count);
-	if (array == NULL)
-		count = 0;
-	ids = msnet_malloc((count + 1) * sizeof(char *));
-	for (i = 0; i < count; i++) {
-		row = json_object_array_get_idx(array, i);
-		id = graph_json_string(row, "id");
-		if (id != NULL && row_has_traits(row, traits))
-			ids[found++] = msnet_strdup(id);
-	}
-	json_object_put(obj);
-	return ids;
+static bool find_take_row(void *context, struct json_object *row)
+{
+	struct find *find = context;
+	const char *id = graph_json_string(row, "id");
+
+	if (id == NULL || !row_has_traits(row, find->traits))
+		return true;
+	find->ids = msnet_realloc(find->ids,
+				  (find->count + 2) * sizeof(*find->ids));
+	find->ids[find->count++] = msnet_strdup(id);
+	find->ids[find->count] = NULL;
+	return find->count < FIND_MAX;
 }
 
 int graph_message_find(struct graph_client *client, const char *folder_id,
 		       const struct graph_message_traits *traits,
 		       char ***ids_r, struct graph_failure *fail_r)
 {
-	struct graph_call_spec spec = {
-		.what = "look for a message", .method = "GET",
-		.idempotent = true, .item_is_folder = true, .ok = { 200 },
-	};
-	char *path = find_path(client, folder_id, traits);
-	struct msnet_response *resp;
-	int ret;
+	struct find find = { .traits = traits };
 
-	spec.path = path;
-	ret = graph_call_run(client, &spec, &resp, fail_r);
-	free(path);
-	if (ret < 0)
+	find.ids = msnet_malloc(sizeof(*find.ids));
+	if (graph_list_rows(client, "look for a message", true,
+			    find_path(client, folder_id, traits),
+			    find_take_row, &find, fail_r) < 0) {
+		graph_ids_free(&find.ids);
 		return -1;
-	*ids_r = take_ids(resp, traits);
-	msnet_response_free(&resp);
+	}
+	*ids_r = find.ids;
 	return 0;
 }
 
@@ -120,12 +112,11 @@ void graph_ids_free(char ***_ids)
 	*_ids = NULL;
 }
 
-/* 1 and the id, 0 = not there, -1. */
-static int
-find_once(struct graph_client *client, const char *folder_id,
-	  const struct graph_message_traits *traits,
-	  bool (*is_known)(void *context, const char *id), void *context,
-	  char **id_r, struct graph_failure *fail_r)
+int graph_message_find_new(struct graph_client *client, const char *folder_id,
+			   const struct graph_message_traits *traits,
+			   bool (*is_known)(void *context, const char *id),
+			   void *context, char **id_r,
+			   struct graph_failure *fail_r)
 {
 	unsigned int i = 0;
 	char **ids;
@@ -142,25 +133,29 @@ find_once(struct graph_client *client, const char *folder_id,
 	return ret;
 }
 
+bool graph_message_find_again(struct graph_client *client, unsigned int tries)
+{
+	return tries < FIND_TRIES - 1 &&
+		graph_client_pause(client, FIND_WAIT_MSECS << tries);
+}
+
 int graph_message_find_lost(struct graph_client *client, const char *folder_id,
 			    const struct graph_message_traits *traits,
 			    bool (*is_known)(void *context, const char *id),
 			    void *context, char **id_r,
 			    struct graph_failure *fail_r)
 {
-	unsigned int i;
-	int ret = 0;
+	unsigned int tries = 0;
+	int ret;
 
 	*id_r = NULL;
-	for (i = 0; i < FIND_TRIES && ret == 0; i++) {
-		if (i > 0 && !graph_client_pause(client,
-						 FIND_WAIT_MSECS << (i - 1))) {
-			graph_failure_set(fail_r, GRAPH_ERROR_TIMEOUT,
-				"look for a message: no time left");
-			return -1;
-		}
-		ret = find_once(client, folder_id, traits, is_known, context,
-				id_r, fail_r);
-	}
-	return ret;
+	do {
+		ret = graph_message_find_new(client, folder_id, traits,
+					     is_known, context, id_r, fail_r);
+		if (ret != 0 || tries == FIND_TRIES - 1)
+			return ret;
+	} while (graph_message_find_again(client, tries++));
+	graph_failure_set(fail_r, GRAPH_ERROR_TIMEOUT,
+			  "look for a message: no time left");
+	return -1;
 }

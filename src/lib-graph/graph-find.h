@@ -29,9 +29,17 @@ struct graph_message_traits {
 int graph_message_find(struct graph_client *client, const char *folder_id,
 		       const struct graph_message_traits *traits,
 		       char ***ids_r, struct graph_failure *fail_r);
-/* The first id (heap) that is_known(), which may be NULL, does not know. After
-   a lost answer: looks again when there is none yet, since lists lag behind.
-   Returns 1, 0 if there is surely none, -1. Blocks. */
+/* The first id (heap) that is_known(), which may be NULL, does not know. Returns
+   1, 0 if there is none, -1. Blocks. */
+int graph_message_find_new(struct graph_client *client, const char *folder_id,
+			   const struct graph_message_traits *traits,
+			   bool (*is_known)(void *context, const char *id),
+			   void *context, char **id_r,
+			   struct graph_failure *fail_r);
+/* Wait before the next look of so many, from 0, since lists lag behind. Returns
+   false if that was the last one, or no time is left. */
+bool graph_message_find_again(struct graph_client *client, unsigned int tries);
+/* Both together, after a lost answer: 0 = there is surely none. */
 int graph_message_find_lost(struct graph_client *client, const char *folder_id,
 			    const struct graph_message_traits *traits,
 			    bool (*is_known)(void *context, const char *id),

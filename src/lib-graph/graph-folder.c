@@ -1,6 +1,7 @@
 #include "graph-folder.h"
 #include "graph-client-private.h"
 #include "graph-json.h"
+#include "graph-list.h"
 #include "graph-url.h"
 #include "msnet-buf.h"
 #include "msnet-request.h"
@@ -183,10 +184,11 @@ int graph_folder_delta_next(struct graph_folder_delta *delta,
 	folder->parent_id = graph_json_string(row, "parentFolderId");
 	folder->total_count = folder_count(row, "totalItemCount");
 	folder->unread_count = folder_count(row, "unreadItemCount");
+	folder->child_count = folder_count(row, "childFolderCount");
 	folder->is_hidden = graph_json_bool(row, "isHidden");
 	folder->is_search_folder = type != NULL &&
 		strcasecmp(type, "#microsoft.graph.mailSearchFolder") == 0;
-	folder->removed = graph_json_has(row, "@removed");
+	folder->removed = graph_json_get(row, "@removed") != NULL;
 	*folder_r = folder;
 	return 1;
 }
@@ -398,22 +400,32 @@ folder_request(struct graph_client *client, struct graph_call_spec *spec,
 	return ret;
 }
 
-/* Id of the child with this name; 1, 0 = none, -1. */
+struct folder_look {
+	const char *display_name;
+	char *id;
+};
+
+static bool folder_look_row(void *context, struct json_object *row)
+{
+	struct folder_look *look = context;
+	const char *name = graph_json_string(row, "displayName");
+	const char *id = graph_json_string(row, "id");
+
+	if (name != NULL && id != NULL &&
+	    strcasecmp(name, look->display_name) == 0)
+		look->id = msnet_strdup(id);
+	return look->id == NULL;
+}
+
+/* Returns 1 and the id, 0 if there is none, -1. */
 static int
 folder_find_child(struct graph_client *client, const char *parent_id,
 		  const char *display_name, char **id_r,
 		  struct graph_failure *fail_r)
 {
-	struct graph_call_spec spec = {
-		.what = "look for a folder", .method = "GET",
-		.idempotent = true, .ok = { 200 },
-	};
+	struct folder_look look = { .display_name = display_name };
 	struct msnet_buf filter = { 0 }, path = { 0 };
-	struct msnet_response *resp;
-	struct json_object *obj, *array;
-	unsigned int i, count = 0;
 	char *start;
-	int ret = 0;
 
 	msnet_buf_add(&filter, "displayName eq ");
 	graph_url_add_quoted(&filter, display_name);
@@ -423,25 +435,14 @@ folder_find_child(struct graph_client *client, const char *parent_id,
 	graph_url_add_query(&path, "$filter", filter.data);
 	free(start);
 	msnet_buf_free(&filter);
-	if (folder_request(client, &spec, msnet_buf_steal(&path), NULL, &resp,
-			   fail_r) < 0)
+	if (graph_list_rows(client, "look for a folder", false,
+			    msnet_buf_steal(&path), folder_look_row, &look,
+			    fail_r) < 0) {
+		free(look.id);
 		return -1;
-	obj = graph_json_parse(resp->body, (size_t)resp->body_size);
-	array = obj == NULL ? NULL : graph_json_array(obj, "value", &count);
-	for (i = 0; array != NULL && i < count && ret == 0; i++) {
-		struct json_object *row = json_object_array_get_idx(array, i);
-		const char *name = graph_json_string(row, "displayName");
-		const char *id = graph_json_string(row, "id");
-
-		if (name != NULL && id != NULL &&
-		    strcasecmp(name, display_name) == 0) {
-			*id_r = msnet_strdup(id);
-			ret = 1;
-		}
 	}
-	json_object_put(obj);
-	msnet_response_free(&resp);
-	return ret;
+	*id_r = look.id;
+	return look.id != NULL ? 1 : 0;
 }
 
 static int

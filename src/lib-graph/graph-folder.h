@@ -29,7 +29,7 @@ struct graph_folder {
 	const char *id;
 	const char *display_name;
 	const char *parent_id;
-	int total_count, unread_count;
+	int total_count, unread_count, child_count;
 	int is_hidden;			/* 1, 0, -1 */
 	bool is_search_folder;
 	bool removed;

@@ -374,6 +374,8 @@ graph_message_from_json(struct json_object *row, const char **error_r)
 		graph_json_string(row, "sentDateTime"));
 	msg->created = graph_json_parse_time(
 		graph_json_string(row, "createdDateTime"));
+	if (msg->received == GRAPH_TIME_UNKNOWN)
+		msg->received = msg->created;
 	msg->last_modified = graph_json_parse_time(
 		graph_json_string(row, "lastModifiedDateTime"));
 	graph_message_read_categories(full, row);

@@ -1,6 +1,7 @@
 #include "graph-upload.h"
 #include "graph-client-private.h"
 #include "graph-json.h"
+#include "graph-list.h"
 #include "graph-url.h"
 #include "msnet-buf.h"
 #include "msnet-request.h"
@@ -20,6 +21,9 @@
 #define UPLOAD_TOO_SMALL "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize"
 /* bytes encoded at a time: a multiple of 3 */
 #define ENCODE_BLOCK (48U * 1024)
+/* of one attachment whose answer was lost, or a 5xx */
+#define UPLOAD_TRIES 3
+#define UPLOAD_WAIT_MSECS 400
 
 int graph_upload_temp(void)
 {
@@ -235,10 +239,9 @@ static int upload_slices(struct graph_client *client, const char *url,
 	return 0;
 }
 
-int graph_upload_attachment(struct graph_client *client,
-			    const char *message_id,
-			    const struct graph_new_attachment *att,
-			    struct graph_failure *fail_r)
+static int upload_once(struct graph_client *client, const char *message_id,
+		       const struct graph_new_attachment *att,
+		       struct graph_failure *fail_r)
 {
 	char *url;
 	int ret;
@@ -257,4 +260,50 @@ int graph_upload_attachment(struct graph_client *client,
 	ret = upload_slices(client, url, att, fail_r);
 	free(url);
 	return ret;
+}
+
+static bool count_row(void *context, struct json_object *row)
+{
+	unsigned int *count = context;
+
+	(void)row;
+	(*count)++;
+	return true;
+}
+
+static int
+upload_count(struct graph_client *client, const char *message_id,
+	     unsigned int *count_r, struct graph_failure *fail_r)
+{
+	struct msnet_buf path = { 0 };
+
+	*count_r = 0;
+	attachments_path(client, message_id, "", &path);
+	graph_url_add_query(&path, "$select", "id");
+	return graph_list_rows(client, "count attachments", false,
+			       msnet_buf_steal(&path), count_row, count_r,
+			       fail_r);
+}
+
+int graph_upload_attachment(struct graph_client *client,
+			    const char *message_id,
+			    const struct graph_new_attachment *att,
+			    unsigned int before, struct graph_failure *fail_r)
+{
+	struct graph_failure ignored;
+	unsigned int tries, count;
+	int ret;
+
+	for (tries = 1;; tries++) {
+		ret = upload_once(client, message_id, att, fail_r);
+		if (ret == 0 || !graph_failure_is_uncertain(fail_r))
+			return ret;
+		if (!graph_client_pause(client, UPLOAD_WAIT_MSECS) ||
+		    upload_count(client, message_id, &count, &ignored) < 0)
+			return -1;
+		if (count > before)
+			return 0;
+		if (tries == UPLOAD_TRIES)
+			return -1;
+	}
 }

@@ -129,4 +129,7 @@ def run(sim, outer):
         status[item["id"].lower()] = answer.status
         answers.append(_answer(item, answer))
     answers.reverse()                 # any order is allowed
-    return Response(200, {"responses": answers})
+    outer_status = 200
+    if 429 in status.values():
+        outer_status = int(sim.switches["batch_status"])
+    return Response(outer_status, {"responses": answers})

@@ -220,10 +220,13 @@ def page(req, found):
     data = {}
     if req.query.get("$count", "").lower() == "true":
         data["@odata.count"] = len(found)
-    if len(found) > skip + top:
+    if req.sim.switches["list_empty_pages"] == "yes" and \
+            "$filter" in req.query and "$skip" not in req.query:
+        top = 0
+    if len(found) > skip + top or not top:
         query = {k: v for k, v in req.query.items()
                  if k not in ("$skip", "$top")}
-        query.update({"$top": top, "$skip": skip + top})
+        query.update({"$top": top or 1000, "$skip": skip + top})
         data["@odata.nextLink"] = (f"{req.sim.url}{req.path}?" +
                                    urlencode(query, safe="$,/"))
     return found[skip:skip + top], data

@@ -13,6 +13,8 @@ SWITCHES = {
     "delta_duplicates": ("no", "S12 rows twice in a round"),
     "delta_replay": ("no", "S12 what is already known comes again"),
     "delta_order": ("log", "S12 order of a round: log, reversed"),
+    "list_empty_pages": ("no", "S6 a filtered list begins with an empty page "
+                         "with nextLink: yes, no"),
     "folder_counts": ("yes", "N17 a folder whose counts alone have changed is "
                       "in the folder delta: yes, no"),
     "sync_lost": ("410 SyncStateNotFound", "S9 status and code of a token "
@@ -49,6 +51,8 @@ SWITCHES = {
                      "gateway, workload (each part by itself)"),
     "batch_throttle": ("0", "S31 the last N of a batch get 429, never "
                        "the first"),
+    "batch_status": ("200", "N19 of a batch some of whose parts got 429: "
+                     "200, 424"),
     "upload_host": ("same", "upload URLs on: same, other"),
     "search": ("yes", "$search: yes, refused"),
     "search_max": ("1000", "N12 results of a $search: 1000, 250"),
