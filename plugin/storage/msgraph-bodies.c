@@ -20,6 +20,7 @@
 #include "sha2.h"
 #include "strnum.h"
 #include "msgraph-bodies-private.h"
+#include "msgraph-body-crlf.h"
 #include "msgraph-body-file.h"
 
 #include <stdio.h>
@@ -350,6 +351,26 @@ body_rename(const char *temp_path, const char *path, bool replace,
 	return 0;
 }
 
+static int body_fix_lines(struct msgraph_bodies *bodies, int fd,
+			  const char **error_r)
+{
+	char *spare_path = NULL;
+	int spare_fd, ret;
+
+	ret = msgraph_body_has_bare_lf(fd);
+	if (ret > 0) {
+		if (msgraph_bodies_temp(bodies, &spare_fd, &spare_path,
+					error_r) < 0)
+			return -1;
+		msgraph_bodies_drop_temp(&spare_path);
+		ret = msgraph_body_crlf(fd, spare_fd);
+		i_close_fd(&spare_fd);
+	}
+	if (ret < 0)
+		*error_r = t_strdup_printf("line ends: %m");
+	return ret;
+}
+
 int msgraph_bodies_put(struct msgraph_bodies *bodies, const char *id, int fd,
 		       const char *temp_path, enum msgraph_body_flags flags,
 		       bool *differs_r, const char **error_r)
@@ -358,7 +379,9 @@ int msgraph_bodies_put(struct msgraph_bodies *bodies, const char *id, int fd,
 	const char *path, *digest;
 	struct stat st;
 
-	if (msgraph_body_file_pack(fd, &digest, error_r) < 0) {
+	/* ours have them */
+	if ((!pinned && body_fix_lines(bodies, fd, error_r) < 0) ||
+	    msgraph_body_file_pack(fd, &digest, error_r) < 0) {
 		*error_r = t_strdup_printf("%s: %s", temp_path, *error_r);
 		return -1;
 	}

@@ -361,8 +361,11 @@ static const char *name_split(const char *name, const char **parent_r)
 	return msgraph_folder_name_unescape(p == NULL ? name : p + 1);
 }
 
-static int name_check(const char *display_name, struct graph_failure *fail_r)
+/* name: the mailbox that it is to be. */
+static int name_check(const char *name, const char *display_name,
+		      struct graph_failure *fail_r)
 {
+	const char *slash = strrchr(name, '/'), *shown;
 	unsigned int chars = 0;
 	const char *p;
 
@@ -374,6 +377,18 @@ static int name_check(const char *display_name, struct graph_failure *fail_r)
 		graph_failure_set(fail_r, GRAPH_ERROR_REFUSED, chars == 0 ?
 			"a folder needs a name" :
 			"a folder's name may have 255 characters");
+		return -1;
+	}
+	if (*display_name == ' ' || p[-1] == ' ') {
+		graph_failure_set(fail_r, GRAPH_ERROR_REFUSED, "a folder's "
+			"name cannot begin or end with a blank");
+		return -1;
+	}
+	/* what a client is told exists must exist under that name */
+	shown = msgraph_folder_name_escape(display_name);
+	if (strcmp(shown, slash == NULL ? name : slash + 1) != 0) {
+		graph_failure_set(fail_r, GRAPH_ERROR_REFUSED,
+				  "such a folder would be called %s", shown);
 		return -1;
 	}
 	return 0;
@@ -422,7 +437,7 @@ int msgraph_folders_create(struct msgraph_folders *folders, const char *name,
 	if (len > 0 && name[len-1] == '/')
 		name = t_strndup(name, len - 1);
 	display_name = name_split(name, &parent);
-	if (name_check(display_name, fail_r) < 0)
+	if (name_check(name, display_name, fail_r) < 0)
 		return -1;
 	/* others may have taken away since what the tree has */
 	if (msgraph_folders_find(folders, name) != NULL &&
@@ -541,7 +556,7 @@ int msgraph_folders_rename(struct msgraph_folders *folders, const char *from,
 	}
 	id = t_strdup(folder->id);
 	display_name = name_split(to, &parent);
-	if (name_check(display_name, fail_r) < 0 ||
+	if (name_check(to, display_name, fail_r) < 0 ||
 	    folders_parent_id(folders, parent, &parent_id, fail_r) < 0)
 		return -1;
 	if (parent_id == NULL)

@@ -26,7 +26,8 @@ static char *noise(size_t size, unsigned int seed)
 
 	for (i = 0; i < size; i++) {
 		seed = seed * 1103515245 + 12345;
-		data[i] = (seed >> 16) % 255 + 1;
+		/* no line ends, which might be changed */
+		data[i] = (seed >> 16) % 240 + 16;
 	}
 	data[size] = '\0';
 	return data;
@@ -112,6 +113,64 @@ static void test_bodies_put_and_open(void)
 	msgraph_bodies_remove(bodies, "AAk");
 	msgraph_bodies_remove(bodies, "AAk");
 	test_assert(body_get(bodies, "AAk") == NULL);
+	msgraph_bodies_deinit(&bodies);
+	test_end();
+}
+
+/* What a service hands out with bare LFs. */
+static void test_bodies_lines(void)
+{
+	static const char text[] = "a: b\n\r\nc\r\n\rd\n";
+	struct msgraph_bodies *bodies;
+	const char *error, *big;
+	bool differs;
+	char *path;
+	int fd;
+
+	test_begin("bodies: lines end in CRLF");
+	bodies = bodies_create("lines", 1000000);
+	/* and where a block ends between the two */
+	big = t_strconcat(noise(64*1024 - 1, 1), "\r\n", NULL);
+	test_assert(!body_put(bodies, "whole", big, FALSE));
+	if (msgraph_bodies_temp(bodies, &fd, &path, &error) < 0)
+		i_fatal("%s", error);
+	test_assert(write_full(fd, text, strlen(text)) == 0);
+	test_assert(msgraph_bodies_put(bodies, "bare", fd, path, 0, &differs,
+				       &error) == 0);
+	i_close_fd(&fd);
+	i_free(path);
+	test_assert_strcmp(body_get(bodies, "bare"),
+			   "a: b\r\n\r\nc\r\n\rd\r\n");
+	msgraph_bodies_deinit(&bodies);
+	test_end();
+}
+
+/* What is kept of a draft says so. */
+static void test_bodies_of_drafts(void)
+{
+	struct msgraph_bodies *bodies;
+	uint32_t content;
+	const char *error;
+	bool differs;
+
+	test_begin("bodies: those of drafts");
+	bodies = bodies_create("drafts", 1000000);
+	(void)body_put(bodies, "d", "draft", TRUE);
+	test_assert(!msgraph_bodies_is_draft(bodies, "d", &content));
+	msgraph_bodies_set_draft(bodies, "d", 1);
+	msgraph_bodies_set_draft(bodies, "d", 0xfedcba98);
+	test_assert(msgraph_bodies_copy(bodies, "d", "copy", &differs,
+					&error) == 0);
+	msgraph_bodies_rename(bodies, "d", "e");
+	test_assert(!msgraph_bodies_is_draft(bodies, "d", &content));
+	test_assert(msgraph_bodies_is_draft(bodies, "e", &content) &&
+		    content == 0xfedcba98);
+	test_assert(msgraph_bodies_is_pinned(bodies, "e"));
+	msgraph_bodies_remove(bodies, "e");
+	test_assert(!msgraph_bodies_is_draft(bodies, "e", &content));
+	test_assert(!msgraph_bodies_is_pinned(bodies, "e"));
+	test_assert(msgraph_bodies_is_draft(bodies, "copy", &content) &&
+		    content == 0xfedcba98);
 	msgraph_bodies_deinit(&bodies);
 	test_end();
 }
@@ -414,6 +473,8 @@ int main(void)
 {
 	static void (*const test_functions[])(void) = {
 		test_bodies_put_and_open,
+		test_bodies_lines,
+		test_bodies_of_drafts,
 		test_bodies_eviction,
 		test_bodies_copy_and_release,
 		test_bodies_plain_files,

@@ -38,6 +38,19 @@ def test_created_is_seen(rig, imap, name):
     assert imap.delete(f'"{name}"')[0] == "OK"
 
 
+@pytest.mark.parametrize("name", [
+    "trail ", "New/ lead", "New/a%2Fb", "pct%41", "100%25 x", ".hidden"])
+def test_not_created_under_another_name(rig, imap, name):
+    """OK would be the promise that there is a mailbox of this name."""
+    assert imap.create(f'"{name}"')[0] == "NO"
+    assert not [f for f in rig.sim("state")["folders"]
+                if f["path"].startswith("New")]
+    assert imap.create("Renamed")[0] == "OK"
+    assert imap.rename("Renamed", f'"{name}"')[0] == "NO"
+    assert "Renamed" in listed(imap)
+    assert imap.delete("Renamed")[0] == "OK"
+
+
 @pytest.mark.parametrize("name, shown", [
     ("a/b", "a%2fb"), ("50%2fx", "50%252fx"), ("100%", "100%"),
     (".hidden", "%2ehidden"), ("INBOX", "INBO%58"), ("tab\there", "tab%09here")])
