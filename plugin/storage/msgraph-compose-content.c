@@ -5,7 +5,6 @@
 #include "lib.h"
 #include "str.h"
 #include "hex-dec.h"
-#include "charset-utf8.h"
 #include "rfc822-parser.h"
 #include "rfc2231-parser.h"
 #include "msgraph-compose-private.h"
