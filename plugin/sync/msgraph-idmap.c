@@ -52,6 +52,9 @@ struct msgraph_idmap {
 	uint32_t scanned_uid;
 	uint32_t uid_validity, id_changes;
 
+	/* the side file, while many are added to it; else -1 */
+	int side_fd;
+	bool gathering;
 	/* hash in hex -> id, from the side file */
 	HASH_TABLE(char *, char *) side;
 	pool_t side_pool;
@@ -64,6 +67,7 @@ struct msgraph_idmap *msgraph_idmap_init(struct mail_index *index,
 
 	idmap->index = index;
 	idmap->dir = i_strdup(dir);
+	idmap->side_fd = -1;
 	idmap->ext_id = mail_index_ext_register(index, MSGRAPH_EXT_NAME,
 		sizeof(struct msgraph_hdr), sizeof(struct msgraph_rec),
 		sizeof(uint32_t));
@@ -93,6 +97,7 @@ void msgraph_idmap_deinit(struct msgraph_idmap **_idmap)
 	*_idmap = NULL;
 	idmap_forget(idmap);
 	idmap_forget_side(idmap);
+	i_close_fd(&idmap->side_fd);
 	i_free(idmap->dir);
 	i_free(idmap);
 }
@@ -141,21 +146,44 @@ static int idmap_read_side(struct msgraph_idmap *idmap, const char **error_r)
 	return ret;
 }
 
+void msgraph_idmap_gather(struct msgraph_idmap *idmap)
+{
+	idmap->gathering = TRUE;
+}
+
+int msgraph_idmap_gathered(struct msgraph_idmap *idmap, const char **error_r)
+{
+	int ret = 0;
+
+	idmap->gathering = FALSE;
+	if (idmap->side_fd != -1 && fdatasync(idmap->side_fd) < 0) {
+		*error_r = t_strdup_printf("fdatasync(%s) failed: %m",
+					   idmap_side_path(idmap));
+		ret = -1;
+	}
+	i_close_fd(&idmap->side_fd);
+	return ret;
+}
+
 /* Appended and on the disk before the index names the hash. */
 static int idmap_write_side(struct msgraph_idmap *idmap, const char *hash,
 			    const char *id, const char **error_r)
 {
 	const char *path = idmap_side_path(idmap);
 	const char *line = t_strdup_printf("%s %s\n", hash, id);
-	int fd, ret = 0;
+	int ret = 0;
 
-	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-	if (fd == -1 || write(fd, line, strlen(line)) != (ssize_t)strlen(line) ||
-	    fdatasync(fd) < 0) {
+	if (idmap->side_fd == -1)
+		idmap->side_fd = open(path, O_WRONLY | O_APPEND | O_CREAT |
+				      O_CLOEXEC, 0600);
+	if (idmap->side_fd == -1 ||
+	    write(idmap->side_fd, line, strlen(line)) != (ssize_t)strlen(line)) {
 		*error_r = t_strdup_printf("write(%s) failed: %m", path);
 		ret = -1;
 	}
-	i_close_fd(&fd);
+	if (!idmap->gathering &&
+	    msgraph_idmap_gathered(idmap, error_r) < 0)
+		ret = -1;
 	if (ret == 0 && hash_table_is_created(idmap->side)) {
 		hash_table_update(idmap->side,
 				  p_strdup(idmap->side_pool, hash),

@@ -73,6 +73,12 @@ bool msgraph_rec_is_edited(const struct msgraph_rec *rec, uint32_t content,
    new records are added as they appear. */
 uint32_t msgraph_idmap_find(struct msgraph_idmap *idmap,
 			    struct mail_index_view *view, const char *id);
+/* Ids that do not fit into a record go to the side file, and are on the disk
+   before the next function returns; between these two only before the second
+   does, which is to be called before the transaction is committed, or when it is
+   rolled back. Returns -1 if they may not be on the disk. */
+void msgraph_idmap_gather(struct msgraph_idmap *idmap);
+int msgraph_idmap_gathered(struct msgraph_idmap *idmap, const char **error_r);
 /* Write the record of an appended message. Returns -1 if the side file could
    not be written. */
 int msgraph_idmap_set(struct msgraph_idmap *idmap,

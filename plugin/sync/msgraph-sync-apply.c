@@ -37,15 +37,22 @@ static void apply_begin(struct apply *apply)
 	apply->trans = mail_index_transaction_begin(apply->view,
 		MAIL_INDEX_TRANSACTION_FLAG_EXTERNAL);
 	msgraph_cache_begin(apply->cache, apply->trans);
+	msgraph_idmap_gather(apply->env->idmap);
 	apply->slice = 0;
 }
 
 static int apply_commit(struct apply *apply)
 {
-	int ret = mail_index_transaction_commit(&apply->trans);
+	int ret = msgraph_idmap_gathered(apply->env->idmap, apply->error_r);
 
-	if (ret < 0)
-		*apply->error_r = msgraph_compat_index_error(apply->env->index);
+	if (ret < 0) {
+		mail_index_transaction_rollback(&apply->trans);
+	} else {
+		ret = mail_index_transaction_commit(&apply->trans);
+		if (ret < 0)
+			*apply->error_r =
+				msgraph_compat_index_error(apply->env->index);
+	}
 	/* the cache view must outlive the commit */
 	msgraph_cache_end(apply->cache);
 	return ret;
@@ -546,6 +553,7 @@ int msgraph_apply(const struct msgraph_sync_env *env,
 {
 	struct apply apply;
 	struct msgraph_folder_state state;
+	const char *ignored;
 	int ret;
 
 	msgraph_idmap_get_state(env->idmap, view, &state);
@@ -589,8 +597,10 @@ int msgraph_apply(const struct msgraph_sync_env *env,
 	msgraph_adopt_deinit(&apply.adopt);
 	if (ret == 0 && !pull->verify)
 		ret = apply_commit(&apply);
-	else if (apply.trans != NULL)
+	else if (apply.trans != NULL) {
+		(void)msgraph_idmap_gathered(env->idmap, &ignored);
 		mail_index_transaction_rollback(&apply.trans);
+	}
 	msgraph_cache_deinit(&apply.cache);
 	return ret;
 }
