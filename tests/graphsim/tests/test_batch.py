@@ -92,6 +92,16 @@ def test_throttle_by_switch(sim, graph):
     assert run(graph, [step("a")])["a"]["status"] == 200
 
 
+@pytest.mark.parametrize("throttled,status", [("0", 200), ("1", 424)])
+def test_status_of_a_throttled_one(sim, graph, throttled, status):
+    sim.switches.update(batch_throttle=throttled, batch_status="424")
+    req = graph.request("POST", "/$batch",
+                        {"requests": [step("a"), step("b")]})
+    answer = batch.run(sim, req)
+    assert answer.status == status
+    assert len(answer.data["responses"]) == 2
+
+
 def test_missing_by_switch(sim, graph):
     sim.switches["batch"] = "missing"
     with pytest.raises(Error) as caught:

@@ -22,6 +22,16 @@ def test_pages_by_skip_really_skip(graph):
     assert [r["id"] for r in rest] == [first[0].id]   # one was lost
 
 
+def test_empty_page_first(sim, graph):
+    sim.switches["list_empty_pages"] = "yes"
+    graph.deliver()
+    page = graph.get(BASE + "?$filter=isRead%20eq%20false&$top=5")
+    assert page["value"] == []
+    rest = graph.get(page["@odata.nextLink"])
+    assert len(rest["value"]) == 1 and "@odata.nextLink" not in rest
+    assert len(graph.get(BASE)["value"]) == 1
+
+
 @pytest.mark.parametrize("query,status,code", [
     ("$top=0", 400, "ErrorInvalidUrlQuery"),
     ("$top=1001", 400, "ErrorInvalidUrlQuery"),
