@@ -264,8 +264,15 @@ static void quarantine_add(struct msgraph_quarantine *quarantine,
 		if (array_count(&quarantine->entries) >= QUARANTINE_MAX)
 			return;
 		fresh.id = p_strdup(quarantine->pool, id);
+		fresh.next = now;
 		array_push_back(&quarantine->entries, &fresh);
 		entry = array_back_modifiable(&quarantine->entries);
+	}
+	/* nobody has tried for so long: that was another change */
+	if (kind == MSGRAPH_QUARANTINE_CHANGE &&
+	    now - entry->next > QUARANTINE_CHANGE_MIN_AGE_SECS) {
+		entry->since = now;
+		entry->tries = 0;
 	}
 	entry->tries++;
 	entry->next = now + (kind == MSGRAPH_QUARANTINE_CHANGE ?

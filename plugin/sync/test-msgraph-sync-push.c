@@ -227,6 +227,16 @@ static void test_poison_alone(void)
 	test_assert(rig.result.push.error == GRAPH_ERROR_UNAVAILABLE);
 	test_assert(strstr(rig.result.push.message, "tried again in") != NULL);
 	check("1=aS 2=b 3=c");
+	/* what has failed long ago does not count */
+	write_quarantine(t_strdup_printf("a change %ld %ld 5 HTTP-500\n",
+					 now - 900, now - 300));
+	for (i = 0; i < 2; i++) {
+		rig_push();
+		test_assert_idx(strstr(test_graph_log(rig.graph),
+				       "PATCH a") != NULL, i);
+	}
+	write_quarantine(t_strdup_printf("a change %ld %ld 5 HTTP-500\n",
+					 now - 90, now + 90));
 	/* with another it is tried again */
 	test_graph_fail(rig.graph, NULL, 0, NULL, 0);
 	rig_store(2, MODIFY_ADD, MAIL_FLAGGED);
