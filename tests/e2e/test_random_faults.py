@@ -190,6 +190,8 @@ def settled(rig, model):
 def test_random(seed):
     rig = Rig().start()
     try:
+        # what is not carried out for minutes is none of these commands' doing
+        rig.sim("switch", window_requests="1000000")
         for name in FOLDERS[1:]:
             rig.sim("folder", op="create", path=name)
         model = Model(rig, random.Random(seed))
