@@ -3,10 +3,11 @@
    not. */
 
 #include "lib.h"
+#include "array.h"
 #include "str.h"
 #include "hex-dec.h"
+#include "strnum.h"
 #include "rfc822-parser.h"
-#include "rfc2231-parser.h"
 #include "msgraph-compose-private.h"
 
 #include <ctype.h>
@@ -14,26 +15,114 @@
 /* Parameters of one field that are looked at */
 #define COMPOSE_MAX_PARAMS 100
 
+/* A parameter, or a piece of one (RFC 2231 3): name, name*, name*1, name*1* */
+struct compose_piece {
+	const char *name, *value;
+	/* -1 = it is whole */
+	int number;
+	/* %hh, and in the first one the charset (RFC 2231 4) */
+	bool extended;
+};
+ARRAY_DEFINE_TYPE(compose_piece, struct compose_piece);
+
+static bool compose_piece_init(struct compose_piece *piece, const char *key,
+			       const char *value)
+{
+	const char *star = strchr(key, '*');
+	size_t len = strlen(key);
+
+	piece->value = t_strdup(value);
+	piece->number = -1;
+	piece->extended = star != NULL && key[len - 1] == '*';
+	piece->name = star == NULL ? key : t_strdup_until(key, star);
+	if (star == NULL || star == key + len - 1)
+		return TRUE;
+	star = t_strdup_until(star + 1, key + len - (piece->extended ? 1 : 0));
+	return str_to_int(star, &piece->number) == 0 && piece->number >= 0;
+}
+
+static void compose_read_pieces(struct rfc822_parser_context *parser,
+				ARRAY_TYPE(compose_piece) *pieces)
+{
+	string_t *value = t_str_new(64);
+	struct compose_piece piece;
+	const char *key;
+	int ret;
+
+	while ((ret = rfc822_parse_content_param(parser, &key, value)) != 0 &&
+	       array_count(pieces) < COMPOSE_MAX_PARAMS) {
+		if (ret > 0 && compose_piece_init(&piece, key, str_c(value)))
+			array_push_back(pieces, &piece);
+		if (ret > 0)
+			continue;
+		/* try to go on anyway */
+		if (parser->data >= parser->end)
+			break;
+		parser->data++;
+	}
+}
+
+static const struct compose_piece *
+compose_find_piece(const ARRAY_TYPE(compose_piece) *pieces, const char *name,
+		   int number)
+{
+	const struct compose_piece *piece;
+
+	array_foreach(pieces, piece) {
+		if (piece->number == number &&
+		    strcasecmp(piece->name, name) == 0)
+			return piece;
+	}
+	return NULL;
+}
+
+/* All pieces of it, as one that is extended if the first one is. */
+static const char *
+compose_join_pieces(const ARRAY_TYPE(compose_piece) *pieces,
+		    const struct compose_piece *first)
+{
+	const struct compose_piece *piece = first;
+	string_t *value = t_str_new(128);
+	const char *p;
+	int number;
+
+	for (number = 0; piece != NULL; number++) {
+		for (p = piece->value; *p != '\0'; p++) {
+			str_append_c(value, *p);
+			if (*p == '%' && first->extended && !piece->extended)
+				str_append(value, "25");
+		}
+		piece = compose_find_piece(pieces, first->name, number + 1);
+	}
+	return str_c(value);
+}
+
+/* lib-mail's own reader of RFC 2231 forgets the charset in 2.4. */
 static void
 compose_params(pool_t pool, struct rfc822_parser_context *parser,
 	       const struct message_part_param **params_r,
 	       unsigned int *count_r)
 {
-	const char *const *results;
+	ARRAY_TYPE(compose_piece) pieces;
+	const struct compose_piece *piece;
 	struct message_part_param *params;
-	unsigned int i, count;
 
-	(void)rfc2231_parse(parser, &results);
-	count = I_MIN(str_array_length(results) / 2, COMPOSE_MAX_PARAMS);
-	if (count == 0)
+	t_array_init(&pieces, 8);
+	compose_read_pieces(parser, &pieces);
+	if (array_is_empty(&pieces))
 		return;
-	params = p_new(pool, struct message_part_param, count);
-	for (i = 0; i < count; i++) {
-		params[i].name = p_strdup(pool, results[i * 2]);
-		params[i].value = p_strdup(pool, results[i * 2 + 1]);
-	}
+	params = p_new(pool, struct message_part_param, array_count(&pieces));
 	*params_r = params;
-	*count_r = count;
+	*count_r = 0;
+	array_foreach(&pieces, piece) {
+		if (piece->number > 0)
+			continue;
+		params[*count_r].name = p_strconcat(pool, piece->name,
+			piece->extended ? "*" : "", NULL);
+		params[(*count_r)++].value = p_strdup(pool,
+			piece->number < 0 ? piece->value :
+			compose_join_pieces(&pieces, piece));
+	}
 }
 
 static void
