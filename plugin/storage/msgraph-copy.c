@@ -308,8 +308,11 @@ static void
 msgraph_copy_set_result(struct msgraph_save_op *op,
 			const struct graph_batch_result *result, pool_t pool)
 {
+	static const struct graph_failure no_failure = { .error = GRAPH_OK };
+
 	op->absent = FALSE;
-	op->fail = p_memdup(pool, &result->failure, sizeof(result->failure));
+	op->fail = result->failure.error == GRAPH_OK ? &no_failure :
+		p_memdup(pool, &result->failure, sizeof(result->failure));
 	if (result->failure.error != GRAPH_OK)
 		return;
 	if (result->message != NULL && result->message->id != NULL)

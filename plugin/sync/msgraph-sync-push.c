@@ -250,6 +250,7 @@ static void push_failed(struct push *push, struct msgraph_pending *p,
 	if (push->fail.error == GRAPH_OK)
 		push->fail = result->failure;
 	if (result->answered &&
+	    result->failure.error == GRAPH_ERROR_UNAVAILABLE &&
 	    graph_failure_may_be_item(&result->failure) &&
 	    push->poison++ < PUSH_POISON_MAX)
 		msgraph_quarantine_failed(push->env->quarantine, p->id,
